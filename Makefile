@@ -1,0 +1,47 @@
+# The project's commands; `make` alone lists them. All of them first see to the virtual environment in $(VENV).
+
+# A Python 3.10 or 3.11 to make it with; empty: the one it was made with, else the first that is found.
+PYTHON ?=
+VENV ?= .venv
+# More arguments for pytest: make test ARGS="-k healing"
+ARGS ?=
+
+BIN := $(VENV)/bin
+PYTEST := $(BIN)/pytest -n 2 --dist worksteal --durations 10
+SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.sh options/*.sh)
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo demo-down test unit lint format wagon
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+
+venv: ## make the virtual environment .venv (PYTHON=... chooses the Python)
+	@python=$$(PYTHON="$(PYTHON)" scripts/find-python.sh $(BIN)/python 3.11 3.10) && "$$python" scripts/make_venv.py $(VENV)
+
+demo: venv ## install a cluster of three managers on the lab with the real cfy, and show it
+	@exec $(BIN)/python -m lab.demo up
+
+demo-down: venv ## stop the demo's machines and remove everything it wrote
+	@exec $(BIN)/python -m lab.demo down
+
+test: venv ## run all tests (under 10 minutes on two cores)
+	$(PYTEST) --ignore tests/live $(ARGS) tests
+
+unit: venv ## run the unit tests only (under a minute)
+	$(PYTEST) $(ARGS) tests/unit
+
+lint: venv ## check style, types, layers, YAML and shell scripts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/yamllint --strict .
+	$(BIN)/shellcheck $(SHELL_SCRIPTS)
+
+format: venv ## rewrite the Python files in the project's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+wagon: venv ## pack the plugins for a Tier 2 manager into dist/
+	@exec $(BIN)/python scripts/make_wagons.py dist

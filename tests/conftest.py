@@ -1,0 +1,76 @@
+"""What every test runs in: a home of its own, and no way out of this machine."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+import hypothesis
+import pytest
+
+# What a developer's shell may hold that would lead `cfy`, SSH or requests somewhere else.
+FOREIGN_VARIABLES = ("CFY_", "CLOUDIFY_", "SSH_AUTH_SOCK", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+HOME_KEY = pytest.StashKey[str]()
+
+# A busy machine is no fault of the code, so no deadlines. In CI the same examples every time; what a run
+# elsewhere finds belongs into a test of its own.
+hypothesis.settings.register_profile(
+    "cmom",
+    deadline=None,
+    derandomize="CI" in os.environ,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("cmom")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Move HOME and the state of `cfy` into a folder that goes with the run.
+
+    Done before any test module is imported: cloudify's CLI reads both when it is imported.
+    """
+    home = tempfile.mkdtemp(prefix="cmom-tests-")
+    config.stash[HOME_KEY] = home
+    for name in [name for name in os.environ if name.upper().startswith(FOREIGN_VARIABLES)]:
+        del os.environ[name]
+    os.environ["HOME"] = home
+    os.environ["CFY_WORKDIR"] = home
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove that folder."""
+    shutil.rmtree(config.stash[HOME_KEY], ignore_errors=True)
+
+
+def is_this_machine(address: Any) -> bool:
+    """Tell whether a socket's address is a unix socket or a loopback address."""
+    if not isinstance(address, tuple):
+        return True
+    try:
+        return ipaddress.ip_address(address[0]).is_loopback
+    except ValueError:
+        return bool(address[0] == "localhost")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def only_this_machine() -> Iterator[None]:
+    """Refuse connections to other machines at once and by name, where they would otherwise hang."""
+    connect, connect_ex = socket.socket.connect, socket.socket.connect_ex
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if not is_this_machine(address):
+            raise OSError(errno.ENETUNREACH, f"a test tried to reach {address}, which is not this machine")
+        connect(self, address)
+
+    def guarded_ex(self: socket.socket, address: Any) -> int:
+        return connect_ex(self, address) if is_this_machine(address) else errno.ENETUNREACH
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", guarded)
+        patch.setattr(socket.socket, "connect_ex", guarded_ex)
+        yield
