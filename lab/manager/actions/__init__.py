@@ -1,0 +1,1 @@
+"""What a manager does that concerns several stores: uploads, environments, workflows, snapshots."""

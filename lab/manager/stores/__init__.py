@@ -1,0 +1,1 @@
+"""What a manager knows, whatever its generation: one module per kind of resource."""

@@ -1,0 +1,112 @@
+"""What a user of the lab needs beside the machines: a key, a CA, an install package, and inputs.
+
+All of it lies in the lab's folder; what is secret is readable by its owner only.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from lab.manager import certificates
+from lab.rpm_builder import build_rpm
+
+if TYPE_CHECKING:
+    from lab.core import LabConfig
+    from lab.machine import Machine
+
+SSH_KEY, CA_CERTIFICATE, CA_KEY = "ssh_key", "ca_certificate.pem", "ca_key.pem"
+INSTALL_RPM, INPUTS = "cloudify-manager-install.rpm", "inputs.yaml"
+ALL_FILES = (SSH_KEY, CA_CERTIFICATE, CA_KEY, INSTALL_RPM, INPUTS)
+
+
+@dataclass(frozen=True)
+class Materials:
+    """The files of one lab.
+
+    Attributes:
+        folder: where they lie.
+        password: the administrator's password that goes into the inputs.
+    """
+
+    folder: Path
+    password: str
+
+    @classmethod
+    def make(
+        cls,
+        folder: Path,
+        version: str = "4.6.0",
+        padding_bytes: int = 0,
+        authority: tuple[bytes, bytes] | None = None,
+    ) -> Materials:
+        """Make the CA and the install package.
+
+        Args:
+            folder: the lab's; the SSH key is in it already.
+            version: of the install package.
+            padding_bytes: what to add to the package to make it as large as wanted.
+            authority: certificate and key of a CA to use instead of a new one.
+        """
+        certificate, key = authority or certificates.make_authority()
+        write_file(folder / CA_CERTIFICATE, certificate, 0o644)
+        write_file(folder / CA_KEY, key, 0o600)
+        build_rpm(folder / INSTALL_RPM, version, padding_bytes=padding_bytes)
+        return cls(folder, secrets.token_urlsafe(16))
+
+    def inputs(
+        self, machines: Sequence[Machine], config: LabConfig, spare: int = 0
+    ) -> dict[str, Any]:
+        """The inputs of hosts_blueprint.yaml.
+
+        Args:
+            machines: the machines to hand out.
+            config: the lab's.
+            spare: how many of them are not to become managers at once.
+        """
+        return {
+            "hosts": [_host(machine) for machine in machines],
+            "num_of_instances": len(machines) - spare,
+            "ssh_user": machines[0].ssh_user if machines else "centos",
+            "ssh_port": config.ssh_port,
+            "rest_port": config.rest_port,
+            "ssh_private_key_path": str(self.folder / SSH_KEY),
+            "install_rpm_path": str(self.folder / INSTALL_RPM),
+            "ca_cert": str(self.folder / CA_CERTIFICATE),
+            "ca_key": str(self.folder / CA_KEY),
+            "manager_admin_password": self.password,
+        }
+
+    def write_inputs(
+        self, machines: Sequence[Machine], config: LabConfig, spare: int = 0
+    ) -> Path:
+        """Write the inputs into the folder; the password makes them secret."""
+        text = "# The inputs of hosts_blueprint.yaml for the machines of this lab.\n"
+        text += yaml.safe_dump(self.inputs(machines, config, spare), sort_keys=False)
+        target = self.folder / INPUTS
+        write_file(target, text.encode(), 0o600)
+        return target
+
+
+def _host(machine: Machine) -> dict[str, str]:
+    host = {"ip": machine.ip, "hostname": machine.hostname}
+    if machine.public_ip != machine.ip:
+        host["public_ip"] = machine.public_ip
+    return host
+
+
+def write_file(path: Path, content: bytes, mode: int) -> None:
+    """Write a file aside with the mode it is to have, and rename it."""
+    aside = path.with_name(path.name + ".part")
+    aside.unlink(missing_ok=True)
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(file.fileno(), mode)
+        file.write(content)
+    os.replace(aside, path)

@@ -1,0 +1,25 @@
+"""What the tests against the lab share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.manager.host import Settings
+from tests.lab.fleet import Fleet
+
+
+@pytest.fixture
+def make_fleet(tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
+    """Make a fleet of managers that is switched off in the end."""
+    made: list[Fleet] = []
+
+    def make(count: int = 3, **settings: float) -> Fleet:
+        made.append(Fleet(tmp_path / f"fleet{len(made)}", count, Settings(**settings)))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield make
+    for fleet in made:
+        fleet.close()
