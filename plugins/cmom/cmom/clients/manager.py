@@ -1,0 +1,306 @@
+"""The REST service of one Tier 1 manager.
+
+Resources go through `cloudify_rest_client` (`ManagerClient.call`); plain requests are for what that client
+lacks (`ManagerClient.request`), such as the cluster API of generation 4. Both use the same session, so both
+have the same deadlines, the same trust and the same errors.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, TypeVar
+
+import requests
+from cloudify_rest_client.client import CloudifyClient, HTTPClient
+from cloudify_rest_client.exceptions import CloudifyClientError
+
+from cmom.clients.rest_errors import Conversation, error_for, read_error, rest_errors
+from cmom.clients.transport import LimitedSession, Timeouts, time_limit
+from cmom.errors import ActionRequired, UnexpectedAnswer
+from cmom.models import ManagerAccess, Secret, Version
+
+API_VERSION = "v3.1"
+
+Answer = TypeVar("Answer")
+Client = TypeVar("Client", bound="ManagerClient")
+
+# cloudify_rest_client logs headers and bodies, passwords among them, when its logger is at DEBUG, which an
+# operator may switch on for Tier 2 as a whole. This one has nowhere to write.
+_SILENT = logging.Logger("cmom.rest.silent", level=logging.CRITICAL + 1)
+
+
+class _RestClient(HTTPClient):  # type: ignore[misc]
+    """The HTTP half of `cloudify_rest_client`, which keeps quiet and survives any error body."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.logger = _SILENT
+
+    def _raise_client_error(self, response: requests.Response, url: str | None = None) -> None:
+        try:
+            super()._raise_client_error(response, url)
+        except (AttributeError, TypeError) as error:  # a body that is JSON, but not an object
+            raise CloudifyClientError(
+                "an error of an unexpected shape", status_code=response.status_code, response=response
+            ) from error
+
+
+class _CloudifyClient(CloudifyClient):  # type: ignore[misc]
+    client_class = _RestClient
+
+
+@dataclass(frozen=True)
+class ServiceState:
+    """One service of a manager, as ``cfy status`` shows it.
+
+    Attributes:
+        name: ``PostgreSQL``, ``Manager Rest-Service``, ...
+        status: ``running`` when it is; else the state that systemd tells.
+    """
+
+    name: str
+    status: str
+
+
+@dataclass(frozen=True)
+class ManagerStatus:
+    """What ``GET /status`` of generation 4 says.
+
+    Attributes:
+        status: ``running``, in the manager's own word.
+    """
+
+    status: str
+    services: tuple[ServiceState, ...]
+
+
+class ManagerClient:
+    """A connection to one manager.
+
+    It is cheap to make (nothing is sent) and may be shared by threads. Close it, or use it as a context.
+
+    Args:
+        address: The manager's address as Tier 2 reaches it.
+        access: User, password, CA, port.
+        tenant: Instead of the one in `access`.
+        timeouts: See `Timeouts`.
+
+    Raises:
+        ActionRequired: The CA certificate cannot be read.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        access: ManagerAccess,
+        *,
+        tenant: str | None = None,
+        timeouts: Timeouts | None = None,
+    ) -> None:
+        self.address = address
+        self.tenant = tenant or access.tenant
+        self._access = access
+        self._session = LimitedSession(access.ca_cert_path, timeouts)
+        host = f"[{address}]" if ":" in address else address
+        self._base_url = f"https://{host}:{access.port}/api/{API_VERSION}"
+        credentials = f"{access.username}:{access.password.reveal()}".encode()
+        self._authentication = base64.b64encode(credentials).decode("ascii")
+        self._rest = self._wrapped_client()
+
+    def _wrapped_client(self) -> CloudifyClient:
+        return _CloudifyClient(
+            host=self.address,
+            port=self._access.port,
+            protocol="https",
+            api_version=API_VERSION,
+            username=self._access.username,
+            password=self._access.password.reveal(),
+            tenant=self.tenant,
+            cert=self._access.ca_cert_path,
+            kerberos_env=False,
+            session=self._session,
+        )
+
+    def in_tenant(self: Client, tenant: str) -> Client:
+        """Return a client for another tenant of the same manager, over the same connections.
+
+        Closing either closes both.
+        """
+        other = copy.copy(self)
+        other.tenant = tenant
+        other._rest = other._wrapped_client()
+        return other
+
+    def __enter__(self: Client) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.address!r})"
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._session.close()
+
+    @property
+    def rest(self) -> CloudifyClient:
+        """The wrapped client. Its own errors pass: use it inside `errors`, or through `call`."""
+        return self._rest
+
+    def errors(self, doing: str, *, secrets: Sequence[Secret] = ()) -> AbstractContextManager[None]:
+        """Return a context in which every error of the wire becomes one of ours; see `rest_errors`.
+
+        Args:
+            doing: A phrase for the messages: ``uploading plugin X``.
+            secrets: What is sent and must not come back in a message.
+        """
+        return rest_errors(self._conversation(doing, secrets))
+
+    def _conversation(self, doing: str, more_secrets: Sequence[Secret] = ()) -> Conversation:
+        secrets = (
+            self._access.password.reveal(),
+            self._authentication,
+            *(secret.reveal() for secret in more_secrets),
+        )
+        return Conversation(doing, self.address, self._access.username, self._access.ca_cert_path, secrets)
+
+    def call(
+        self,
+        function: Callable[[CloudifyClient], Answer],
+        doing: str,
+        *,
+        total_seconds: float | None = None,
+        secrets: Sequence[Secret] = (),
+    ) -> Answer:
+        """Do something with the wrapped client.
+
+        Args:
+            function: Gets the client; what it returns is returned.
+            doing: A phrase for the messages.
+            total_seconds: How long it may take in whole; by default each request in it has the usual limit.
+            secrets: What is sent and must not come back in a message.
+
+        Raises:
+            CmomError: See `rest_errors`.
+        """
+        with self.errors(doing, secrets=secrets):
+            if total_seconds is None:
+                return function(self._rest)
+            with time_limit(total_seconds):
+                return function(self._rest)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        doing: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        content: Iterable[bytes] | None = None,
+        content_type: str = "application/json",
+        params: Mapping[str, str | Sequence[str]] | None = None,
+        total_seconds: float | None = None,
+        silence_seconds: float | None = None,
+    ) -> Any:
+        """Send a request that `cloudify_rest_client` has no method for.
+
+        Args:
+            method: ``GET``, ``PUT``, ...
+            path: Below ``/api/v3.1``, its variable parts quoted by the caller.
+            doing: A phrase for the messages.
+            body: Sent as JSON.
+            content: Sent as it is instead of a `body`, piece by piece; with its length in front when it tells
+                one (``len()``), else in chunks.
+            content_type: Of either.
+            params: Of the query.
+            total_seconds: How long it may take in whole.
+            silence_seconds: How long the manager may be silent; see `time_limit`.
+
+        Returns:
+            The answer's JSON; None for an empty body.
+
+        Raises:
+            CmomError: See `rest_errors`.
+        """
+        headers = {
+            "Authorization": f"Basic {self._authentication}",
+            "Tenant": self.tenant,
+            "Content-type": content_type,
+        }
+        data = content if body is None else json.dumps(body)
+        url = f"{self._base_url}{path}"
+
+        def send() -> requests.Response:
+            return self._session.request(
+                method, url, data=data, params=None if params is None else dict(params), headers=headers
+            )
+
+        with self.errors(doing):
+            if total_seconds is None:
+                response = send()
+            else:
+                with time_limit(total_seconds, silence_seconds=silence_seconds):
+                    response = send()
+            if 200 <= response.status_code < 300:
+                return response.json() if response.content.strip() else None
+        raise error_for(read_error(response), self._conversation(doing))
+
+    def version(self) -> Version:
+        """Ask for the manager's version (``GET /version``).
+
+        Raises:
+            CmomError: See `rest_errors`.
+        """
+        doing = "asking for the version"
+        answer = self.request("GET", "/version", doing)
+        text = answer.get("version") if isinstance(answer, dict) else None
+        try:
+            return Version.parse(str(text))
+        except ActionRequired as error:
+            raise UnexpectedAnswer(f"Manager {self.address} told no version: {error}") from error
+
+    def status(self) -> ManagerStatus:
+        """Ask for the manager's services (``GET /status``).
+
+        Generation 4 tells a list of services with their units, generation 5 a mapping; both are read.
+
+        Raises:
+            CmomError: See `rest_errors`.
+        """
+        answer = self.request("GET", "/status", "asking for the status")
+        if not isinstance(answer, dict):
+            raise UnexpectedAnswer(f"Manager {self.address} told its status in an unexpected shape.")
+        return ManagerStatus(str(answer.get("status") or ""), _services(answer.get("services")))
+
+
+def _services(listed: Any) -> tuple[ServiceState, ...]:
+    if isinstance(listed, dict):  # generation 5
+        return tuple(
+            ServiceState(str(name), str((told or {}).get("status") or "unknown"))
+            for name, told in listed.items()
+            if isinstance(told, dict)
+        )
+    services = []
+    for told in listed if isinstance(listed, list) else ():
+        if not isinstance(told, dict) or not told.get("display_name"):
+            continue
+        units = [unit for unit in told.get("instances") or () if isinstance(unit, dict)]
+        services.append(ServiceState(str(told["display_name"]), _state(units)))
+    return tuple(services)
+
+
+def _state(units: list[dict[str, Any]]) -> str:
+    """Choose one word for a service's units: a unit that does not run is what matters."""
+    states = [str(unit.get("state") or "unknown") for unit in units]
+    return next((state for state in states if state != "running"), states[0] if states else "unknown")

@@ -1,0 +1,1 @@
+"""Glue between plugin.yaml and the services: ``ctx`` in, services called, errors translated."""

@@ -1,0 +1,100 @@
+"""The cluster's node: started on its first member, joined and left by the others, looked at."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+from cmom import runtime
+from cmom.errors import ActionRequired, CmomError
+from cmom.models import Host
+from cmom.operations.connections import LEADER_SECONDS, cluster_of, hosts_of, member_records
+from cmom.operations.glue import change_properties, operation
+from cmom.services.status import ClusterStatus, Previous, summarise
+
+# How long to look for a leader when the cluster is going anyway.
+_FAREWELL_SECONDS = 10.0
+_WHOLE_UNINSTALL = "uninstall"
+
+
+@operation
+def start(ctx: Any, **_: Any) -> None:
+    """Start the cluster on its first member; a cluster that is there already is left as it is."""
+    with cluster_of(ctx, ctx) as cluster:
+        first = hosts_of(member_records(ctx.instance))[0]
+        if cluster.ensure_started(first):
+            ctx.logger.info("The cluster is started on %s.", first.public_ip)
+
+
+@operation
+def join(ctx: Any, **_: Any) -> None:
+    """Make one manager a member of the cluster."""
+    host = _target_host(ctx)
+    if host is None:
+        raise ActionRequired(f"{ctx.target.instance.id} is not installed and cannot join the cluster.")
+    with cluster_of(ctx, ctx.source) as cluster:
+        if cluster.ensure_joined(host):
+            ctx.logger.info("%s has joined the cluster.", host.public_ip)
+    _look(ctx, ctx.source)
+
+
+@operation
+def leave(ctx: Any, **_: Any) -> None:
+    """Make one manager leave the cluster, handing over leadership first if it leads.
+
+    When the deployment goes as a whole, so does its cluster: then the leader is left alone, and a cluster
+    that does not answer is nothing to wait for.
+    """
+    host = _target_host(ctx)
+    if host is None:
+        return
+    if ctx.workflow_id == _WHOLE_UNINSTALL:
+        try:
+            with cluster_of(ctx, ctx.source, leader_seconds=_FAREWELL_SECONDS) as cluster:
+                cluster.ensure_left(host, hand_over=False)
+        except CmomError as error:
+            ctx.logger.info("%s goes with the cluster as a whole (%s)", host.public_ip, error)
+        return
+    with cluster_of(ctx, ctx.source, leader_seconds=LEADER_SECONDS) as cluster:
+        if cluster.ensure_left(host):
+            ctx.logger.info("%s has left the cluster.", host.public_ip)
+    _look(ctx, ctx.source)
+
+
+@operation
+def delete(ctx: Any, **_: Any) -> None:
+    """Forget the cluster."""
+    change_properties(ctx.instance, lambda properties: properties.clear())
+
+
+@operation
+def get_status(ctx: Any, **_: Any) -> None:
+    """Look at the cluster, within a bounded time, and leave what was seen in the runtime properties."""
+    seen = _look(ctx, ctx)
+    ctx.logger.info("The cluster is %s. %s", seen.condition.value, seen.reason)
+
+
+def _target_host(ctx: Any) -> Host | None:
+    return runtime.load_host(ctx.target.instance.runtime_properties)
+
+
+def _look(ctx: Any, subject: Any) -> ClusterStatus:
+    """Collect the status, store it, and return it. `subject` has the cluster's node and instance."""
+    before = subject.instance.runtime_properties
+    previous = Previous(before.get(runtime.STATUS) or {}, before.get(runtime.CLUSTER_IPS) or {})
+    seen = _seen(ctx, subject, previous)
+
+    def store(properties: runtime.Properties) -> None:
+        properties[runtime.STATUS] = seen.status_output()
+        properties[runtime.CLUSTER_IPS] = seen.addresses_output()
+
+    change_properties(subject.instance, store)
+    return seen
+
+
+def _seen(ctx: Any, subject: Any, previous: Previous) -> ClusterStatus:
+    if not member_records(subject.instance):
+        return summarise((), {}, previous, datetime.now(timezone.utc))
+    wait_seconds = float(subject.node.properties["status_timeout_seconds"])
+    with cluster_of(ctx, subject) as cluster:
+        return cluster.status(previous, wait_seconds=wait_seconds)

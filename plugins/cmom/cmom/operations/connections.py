@@ -1,0 +1,120 @@
+"""From node properties and runtime properties to what the services work with."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from cmom.errors import ActionRequired
+from cmom.models import Host, ManagerAccess, Secret, SshAccess, Version
+from cmom.runtime import ManagerRecord
+from cmom.services.formation import ClusterTimes
+from cmom.services.generations import Generation, generation_for
+from cmom.services.locks import file_lock
+from cmom.services.tier1 import Tier1, connect
+
+MEMBER_RELATIONSHIP = "cloudify.relationships.cmom.has_member"
+
+# Longer than an election takes.
+LEADER_SECONDS = 120.0
+
+
+def ssh_access(properties: Mapping[str, Any]) -> SshAccess:
+    """Return how to log in to the machine of a manager."""
+    return SshAccess(
+        user=properties["ssh_user"],
+        private_key_path=properties["ssh_private_key_path"],
+        port=int(properties["ssh_port"]),
+    )
+
+
+def manager_access(properties: Mapping[str, Any]) -> ManagerAccess:
+    """Return how to talk to the REST service of the managers."""
+    return ManagerAccess(
+        username=properties["manager_admin_username"],
+        password=Secret(properties["manager_admin_password"]),
+        ca_cert_path=properties["ca_cert"],
+        port=int(properties["rest_port"]),
+    )
+
+
+def member_records(cluster: Any) -> tuple[ManagerRecord, ...]:
+    """Return what is known of the managers that a cluster's node instance is related to.
+
+    Those that were never installed, or are deleted, have nothing to be known and are left out.
+    """
+    records = (
+        ManagerRecord.load(relationship.target.instance.runtime_properties)
+        for relationship in cluster.relationships
+        if MEMBER_RELATIONSHIP in relationship.type_hierarchy
+    )
+    return tuple(record for record in records if record is not None)
+
+
+def hosts_of(records: Iterable[ManagerRecord]) -> tuple[Host, ...]:
+    """Return the machines of some managers."""
+    return tuple(record.host for record in records)
+
+
+@contextmanager
+def cluster_of(ctx: Any, subject: Any, *, leader_seconds: float = LEADER_SECONDS) -> Iterator[Generation]:
+    """Give the cluster whose node is `subject` (``ctx``, or a relationship's source).
+
+    Only one operation of this deployment changes the membership at a time.
+
+    Raises:
+        ActionRequired: It has no managers, or they are of different versions.
+    """
+    properties = subject.node.properties
+    records = member_records(subject.instance)
+    version = _common_version(records)
+    timeout_seconds = float(properties["cluster_timeout_seconds"])
+
+    def lock() -> AbstractContextManager[object]:
+        path = Path(ctx.plugin.workdir) / "membership.lock"
+        return file_lock(path, "a change of the cluster's membership", wait_seconds=timeout_seconds)
+
+    times = ClusterTimes(
+        poll_seconds=float(properties["poll_interval_seconds"]),
+        form_seconds=timeout_seconds,
+        online_seconds=timeout_seconds,
+        leader_seconds=leader_seconds,
+    )
+    generation = generation_for(
+        version, hosts_of(records), manager_access(properties), ctx.logger, times=times, lock=lock
+    )
+    try:
+        yield generation
+    finally:
+        generation.close()
+
+
+def _common_version(records: Iterable[ManagerRecord]) -> Version:
+    versions = {record.host.public_ip: record.manager_version for record in records}
+    if not versions:
+        raise ActionRequired("The cluster has no managers: none is installed.")
+    if len(set(versions.values())) > 1:
+        listed = ", ".join(f"{ip} has {version}" for ip, version in versions.items())
+        raise ActionRequired(
+            f"The members of one cluster must be of the same version, but {listed}. Uninstall those of the "
+            "wrong version, and install them from the same RPM as the others."
+        )
+    return Version.parse(next(iter(versions.values())))
+
+
+def tier1_of(subject: Any, logger: logging.Logger) -> Tier1:
+    """Connect to the cluster whose node is `subject`, for what it holds and runs.
+
+    Args:
+        subject: ``ctx``, or a relationship's source or target.
+        logger: Is told when another member leads; by whichever thread finds out.
+
+    Raises:
+        ActionRequired: It has no managers, or they are of different versions.
+    """
+    records = member_records(subject.instance)
+    addresses = [host.public_ip for host in hosts_of(records)]
+    return connect(addresses, manager_access(subject.node.properties), _common_version(records), logger)

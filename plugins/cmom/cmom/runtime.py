@@ -1,0 +1,137 @@
+"""The runtime properties of our node instances: every key in one place, with typed load and store.
+
+They are what survives a crash of Tier 2, and what outputs and other deployments read; so a key is never renamed
+without a thought, and nothing secret is ever among them. Values are JSON: text, numbers, lists, mappings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cmom.models import Host
+
+Properties = MutableMapping[str, Any]
+
+# On the infrastructure: which instance holds which entry of the pool, {node instance id: entry}.
+ALLOCATIONS = "allocations"
+
+# On the infrastructure on OpenStack: by what everything of this installation is known in the cloud.
+MARK = "mark"
+
+# On a server; the names are those of cloudify-openstack-plugin, whose operations read them.
+CLOUD_ID = "id"
+CLOUD_NAME = "name"
+CLOUD_TYPE = "type"
+CLOUD_NETWORKS = "networks"
+
+# On the preflight node.
+CA_FINGERPRINT = "ca_fingerprint"
+MANAGER_VERSION = "manager_version"
+GENERATION = "generation"
+
+# On a host and on its manager.
+IP = "ip"
+PUBLIC_IP = "public_ip"
+HOSTNAME = "hostname"
+
+# On a manager.
+SSH_HOST_KEY = "ssh_host_key"
+SCRIPTS = "scripts"
+
+# On the cluster; the outputs read the first two.
+CLUSTER_IPS = "cluster_ips"
+STATUS = "status"
+RESOURCES = "resources"
+EXECUTION = "execution"
+
+
+def store_host(properties: Properties, host: Host) -> None:
+    """Write a machine's addresses and name."""
+    properties[IP] = host.ip
+    properties[PUBLIC_IP] = host.public_ip
+    properties[HOSTNAME] = host.hostname
+
+
+def load_host(properties: Mapping[str, Any]) -> Host | None:
+    """Read a machine's addresses and name; None when there are none, as before an installation."""
+    ip = properties.get(IP)
+    if not ip:
+        return None
+    return Host(
+        ip=str(ip),
+        public_ip=str(properties.get(PUBLIC_IP) or ip),
+        hostname=str(properties.get(HOSTNAME) or ""),
+    )
+
+
+@dataclass(frozen=True)
+class ManagerRecord:
+    """What Tier 2 remembers of one installed manager.
+
+    Attributes:
+        ssh_host_key: The machine's host key as first seen, ``TYPE BASE64``; None before the first connection.
+        manager_version: The version that is being, or was, installed.
+    """
+
+    host: Host
+    ssh_host_key: str | None = None
+    manager_version: str = ""
+
+    @classmethod
+    def load(cls, properties: Mapping[str, Any]) -> ManagerRecord | None:
+        """Read it; None for an instance that was never created, or is deleted."""
+        host = load_host(properties)
+        if host is None:
+            return None
+        return cls(
+            host=host,
+            ssh_host_key=properties.get(SSH_HOST_KEY) or None,
+            manager_version=str(properties.get(MANAGER_VERSION) or ""),
+        )
+
+    def store(self, properties: Properties) -> None:
+        """Write it."""
+        store_host(properties, self.host)
+        properties[MANAGER_VERSION] = self.manager_version
+        if self.ssh_host_key is not None:
+            properties[SSH_HOST_KEY] = self.ssh_host_key
+        else:
+            properties.pop(SSH_HOST_KEY, None)
+
+    def with_host_key(self, ssh_host_key: str) -> ManagerRecord:
+        """Return the same with the host key that the machine showed."""
+        return replace(self, ssh_host_key=ssh_host_key)
+
+
+@dataclass(frozen=True)
+class ExecutionRecord:
+    """What ``execute_workflow`` leaves on the cluster of the workflow that it ran last.
+
+    Attributes:
+        execution_id: On Tier 1.
+        status: Of that execution, in the manager's words.
+        error: Why it failed; empty when it did not.
+        tier2_execution_id: Of the execution on Tier 2 that started it; the same one, run again, follows it.
+    """
+
+    execution_id: str
+    status: str
+    error: str
+    workflow_id: str
+    deployment_id: str
+    tenant_name: str
+    tier2_execution_id: str
+
+    @classmethod
+    def load(cls, properties: Mapping[str, Any]) -> ExecutionRecord | None:
+        """Read it; None when no workflow was run."""
+        stored = properties.get(EXECUTION)
+        if not isinstance(stored, Mapping):
+            return None
+        return cls(**{name: str(stored.get(name) or "") for name in cls.__dataclass_fields__})
+
+    def store(self, properties: Properties) -> None:
+        """Write it."""
+        properties[EXECUTION] = dict(vars(self))

@@ -1,0 +1,58 @@
+"""A lock that only one of several threads and processes of this machine holds.
+
+The kernel lets go of it when its holder dies, however it dies, so nothing has to be cleaned up after a crash.
+``flock`` belongs to the open file and so keeps threads apart, too; the POSIX locks of common lock libraries
+belong to the process and do not.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cmom.errors import DeadlinePassed
+from cmom.services.waiting import Clock, wait_for
+
+_POLL_SECONDS = 0.2
+
+
+@contextmanager
+def file_lock(path: Path, what: str, *, wait_seconds: float, clock: Clock | None = None) -> Iterator[None]:
+    """Hold the lock that a file stands for.
+
+    Args:
+        path: The file; made if it is not there, and never removed.
+        what: What is done under the lock, for the message: ``changing the membership of the cluster``.
+        wait_seconds: How long to wait for another holder.
+        clock: For tests.
+
+    Raises:
+        DeadlinePassed: Another held it all that time.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+
+        def grab() -> bool:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            return True
+
+        try:
+            wait_for(
+                grab,
+                f"{what} by another operation to end",
+                wait_seconds=wait_seconds,
+                interval_seconds=_POLL_SECONDS,
+                clock=clock,
+            )
+        except DeadlinePassed as error:
+            raise DeadlinePassed(f"{error} The lock is {path}.") from error
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,142 @@
+"""Before any machine is touched: everything that can be known to be wrong is said, at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from cmom.clients import rpm
+from cmom.errors import ActionRequired, InvalidInputs, TryAgainLater
+from cmom.models import Package, Version
+from cmom.services.authority import expiry_warning, load_authority, replaced_authority
+from cmom.services.certificates import Authority
+from cmom.services.inputs import INSTALL_INPUTS, read_install_inputs
+from cmom.services.manager_config import check_additional_config
+from cmom.services.validation.fields import Fields
+from cmom.services.validation.findings import Findings
+from cmom.services.validation.machines import read_num_of_instances
+from cmom.services.validation.manager import read_additional_config, read_install_rpm_path
+from cmom.services.wanted import DEFAULT_NUM_OF_INSTANCES
+
+RPM_TIMEOUT_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class PreflightReport:
+    """What a preflight that found no fault has to say.
+
+    Attributes:
+        package: The install RPM.
+        ca_fingerprint: Which CA it is; to be given to the next preflight of this deployment.
+        warnings: What is allowed and still worth a word, each with its place.
+    """
+
+    package: Package
+    ca_fingerprint: str
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def version(self) -> Version:
+        """The version of the managers."""
+        return self.package.version
+
+    @property
+    def generation(self) -> int:
+        """Their generation."""
+        return self.package.version.generation
+
+
+def check(
+    raw: object,
+    *,
+    earlier_ca_fingerprint: str | None = None,
+    now: datetime | None = None,
+    rpm_timeout_seconds: float = RPM_TIMEOUT_SECONDS,
+    read_package: Callable[..., Package] = rpm.read_package,
+) -> PreflightReport:
+    """Check the inputs of an installation, the install RPM and the CA.
+
+    Args:
+        raw: Input names and values; see `inputs.INSTALL_INPUTS`.
+        earlier_ca_fingerprint: From the report of this deployment's first preflight; None at the first.
+        now: The time, with a time zone.
+        rpm_timeout_seconds: The deadline for reading the RPM's header.
+        read_package: For whoever knows another source of packages.
+
+    Raises:
+        InvalidInputs: With every fault and its place.
+        TryAgainLater: All that could be checked is right, but the server of the RPM does not answer.
+    """
+    findings = Findings()
+    moment = now or datetime.now(timezone.utc)
+    read_install_inputs(raw, findings)
+    # What was found above is not found again: these look further at single inputs, whatever is wrong with
+    # others.
+    fields = Fields(raw, "", Findings(), INSTALL_INPUTS)
+    check_additional_config(read_additional_config(fields), findings)
+    authority = _authority(fields, earlier_ca_fingerprint, moment, findings)
+    later: TryAgainLater | None = None
+    package: Package | None = None
+    try:
+        package = _package(fields, rpm_timeout_seconds, read_package, findings)
+    except TryAgainLater as error:
+        later = error
+    findings.raise_faults()
+    if later is not None:
+        raise later
+    if authority is None or package is None:
+        raise AssertionError("inputs without a fault were not read")
+    soon = expiry_warning(authority, moment)
+    return PreflightReport(
+        package=package,
+        ca_fingerprint=str(authority.fingerprint),
+        warnings=(*findings.warnings, *([soon] if soon else [])),
+    )
+
+
+def refusal_of(package: Package, num_of_instances: int) -> str | None:
+    """Say why managers of this package cannot be installed; None when they can.
+
+    The one place that knows which generations are built, and in which sizes.
+    """
+    if package.version.numbers < (4, 3):
+        return f"is of version {package.version}; managers from 4.3 on can be installed"
+    if (5, 0) <= package.version.numbers < (5, 1):
+        return f"is of version {package.version}, which has no clusters; use an RPM of 4.3 to 4.6"
+    if package.version.generation == 5:
+        return f"is of version {package.version}, generation 5: not built yet; use an RPM of 4.3 to 4.6"
+    return None
+
+
+def _authority(fields: Fields, earlier: str | None, now: datetime, findings: Findings) -> Authority | None:
+    certificate, key = fields.text("ca_cert"), fields.text("ca_key")
+    if certificate is None or key is None:
+        return None
+    try:
+        authority = load_authority(certificate, key, fields.secret("ca_key_password"), now=now)
+    except InvalidInputs as error:
+        findings.take(error.faults)
+        return None
+    replaced = replaced_authority(earlier, authority)
+    if replaced is not None:
+        findings.take([replaced])
+    return authority
+
+
+def _package(
+    fields: Fields, timeout_seconds: float, read_package: Callable[..., Package], findings: Findings
+) -> Package | None:
+    path = read_install_rpm_path(fields)
+    if path is None:
+        return None
+    try:
+        package = read_package(path, timeout_seconds=timeout_seconds)
+    except ActionRequired as error:
+        findings.fault("install_rpm_path", str(error))
+        return None
+    number = read_num_of_instances(fields)
+    refusal = refusal_of(package, number or DEFAULT_NUM_OF_INSTANCES)
+    if refusal:
+        findings.fault("install_rpm_path", refusal)
+    return package
