@@ -10,12 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 
-from lab.core import LabConfig, LabError, MachineStatus
+from lab.core import LabConfig, LabError
 from lab.daemon import DaemonConfig
 from lab.faults import KINDS
 from lab.folder import LabFolder
 from lab.machine import CUT_FROM
 from lab.settings import LabSettings
+from lab.status import MachineStatus
 
 DEFAULT_FOLDER = ".lab"
 
@@ -107,9 +108,7 @@ def _up(options: argparse.Namespace) -> None:
     if options.machines < 1 or options.spare < 0:
         raise LabError("a lab needs at least one machine")
     names = {field.name for field in fields(LabSettings)} & set(vars(options))
-    settings = dataclasses.replace(
-        LabSettings.demo(), **{name: getattr(options, name) for name in names}
-    )
+    settings = dataclasses.replace(LabSettings.demo(), **{name: getattr(options, name) for name in names})
     lab = LabConfig(
         machines=options.machines + options.spare,
         subnet=options.subnet,

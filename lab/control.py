@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from lab import control_socket
-from lab.core import LabError, MachineStatus
+from lab.core import LabError
+from lab.status import MachineStatus
 
 CALL_SECONDS = 120.0
 """How long one command may take; booting and rebuilding go on in the background."""

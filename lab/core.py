@@ -15,9 +15,9 @@ from lab import provision
 from lab.clock import Clock, ManualClock, RealClock
 from lab.faults import Fault
 from lab.machine import Machine, MachineSpec
-from lab.packages import MANAGER_PACKAGE
 from lab.sandbox.base import Sandbox
 from lab.settings import LabSettings
+from lab.status import MachineStatus, status
 
 SSH_USER = "centos"
 FIRST_HOST = 11
@@ -68,35 +68,8 @@ class LabConfig:
 def check_subnet(subnet: str) -> None:
     """Refuse what is not the first three numbers of a loopback address."""
     parts = subnet.split(".")
-    if (
-        len(parts) != 3
-        or parts[0] != "127"
-        or not all(part.isdigit() and int(part) <= 255 for part in parts)
-    ):
+    if len(parts) != 3 or parts[0] != "127" or not all(part.isdigit() and int(part) <= 255 for part in parts):
         raise LabError(f"subnet {subnet!r}: give the first three numbers, such as 127.77.1")
-
-
-@dataclass(frozen=True)
-class MachineStatus:
-    """One row of `lab status`.
-
-    Attributes:
-        power: `on`, `off` or `booting`.
-        partition: `none`, or whom it is cut off from.
-        rpm: the installed manager package's version, or `none`.
-        manager: the running manager's version, or `none`.
-        role: `leader`, `replica`, or `none`.
-    """
-
-    name: str
-    ip: str
-    public_ip: str
-    hostname: str
-    power: str
-    partition: str
-    rpm: str
-    manager: str
-    role: str
 
 
 class Lab:
@@ -265,35 +238,7 @@ class Lab:
 
     def status(self) -> list[MachineStatus]:
         """What each machine is doing."""
-        return [_status(machine) for machine in self.machines.values()]
-
-
-def _status(machine: Machine) -> MachineStatus:
-    package = machine.rpm_database.get(MANAGER_PACKAGE) if machine.disk.exists() else None
-    manager = machine.manager
-    return MachineStatus(
-        name=machine.name,
-        ip=machine.ip,
-        public_ip=machine.public_ip,
-        hostname=machine.hostname,
-        power=machine.power,
-        partition=machine.partition or "none",
-        rpm=package.version if package is not None else "none",
-        manager=manager.version if manager is not None else "none",
-        role=_role(machine),
-    )
-
-
-def _role(machine: Machine) -> str:
-    manager = machine.manager
-    if manager is None or not manager.running:
-        return "none"
-    from lab.manager.cluster import SeatState
-
-    manager.settle()
-    if manager.seat.state is not SeatState.MEMBER:
-        return "none"
-    return "leader" if manager.seat.is_leader else "replica"
+        return [status(machine) for machine in self.machines.values()]
 
 
 def make_ssh_key(file: Path) -> str:

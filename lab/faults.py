@@ -128,9 +128,7 @@ class FaultBoard:
             listener()
 
 
-def _concerns(
-    fault: Fault, kinds: Collection[str], path: str, method: str, needs_path: bool
-) -> bool:
+def _concerns(fault: Fault, kinds: Collection[str], path: str, method: str, needs_path: bool) -> bool:
     if fault.kind not in kinds or (needs_path and not fault.path):
         return False
     if fault.method and fault.method.upper() != method.upper():

@@ -7,13 +7,16 @@ Without the marker a file of the same name is somebody else's and is left alone.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from lab import control_socket, materials, provision
@@ -54,24 +57,34 @@ class LabFolder:
             LabError: one runs here already, the folder holds other people's files, an address is
                 taken, or whatever else the daemon says.
         """
-        if self.process() is not None:
-            raise LabError(f"a lab already runs in {self.path}; `down` ends it")
-        if (self.path / MARKER).exists():
-            self.clear()  # left by a lab that was killed
-        self._claim()
-        try:
-            self._launch(config)
-        except BaseException:
-            if self.process() is None:
-                self.clear()
-            raise
+        with self._alone():
+            if self.process() is not None:
+                raise LabError(f"a lab already runs in {self.path}; `down` ends it")
+            if (self.path / MARKER).exists():
+                self.clear()  # left by a lab that was killed
+            self._claim()
+            try:
+                self._launch(config)
+            except BaseException:
+                if self.process() is None:
+                    self.clear()
+                raise
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let one `up` of this folder work at a time; nothing is left behind."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as lock:
+            try:
+                name = hashlib.sha256(os.fsencode(self.path)).hexdigest()
+                lock.bind(f"\0lab-folder-{name}")
+            except OSError:
+                raise LabError(f"another `up` is at work in {self.path}") from None
+            yield
 
     def _claim(self) -> None:
         taken = [name for name in (*_FILES, _MACHINES) if (self.path / name).exists()]
         if taken:
-            raise LabError(
-                f"{self.path / taken[0]} was not made by a lab; choose another --folder"
-            )
+            raise LabError(f"{self.path / taken[0]} was not made by a lab; choose another --folder")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             (self.path / MARKER).touch()

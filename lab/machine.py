@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 import asyncssh
 from aiohttp import web
 
-from lab import provision
+from lab import programs, provision
 from lab.clock import Clock
+from lab.connection import SSH_FAULTS
 from lab.disk import Disk
 from lab.faults import FaultBoard
-from lab.network import SSH_FAULTS, PortGate, check_free
+from lab.network import PortGate, check_free
 from lab.packages import RpmDatabase
 from lab.rest_server import RestServer
 from lab.sandbox.access import Access
@@ -145,28 +146,7 @@ class Machine:
             search: the PATH to search; not used for a path.
             cwd: what a relative path counts from.
         """
-        folders = [folder for folder in search.split(":") if folder]
-        if name in provision.host_programs() and {"/usr/bin", "/bin"} & set(folders):
-            return f"/usr/bin/{name}"
-        candidates = [f"{folder}/{name}" for folder in folders]
-        if "/" in name:
-            candidates = [name if name.startswith("/") else f"{cwd}/{name}"]
-        for candidate in candidates:
-            folder, _, last = candidate.rpartition("/")
-            if folder in ("/usr/bin", "/bin") and last in provision.host_programs():
-                return candidate
-            host = self.disk_map.place(candidate, follow_last=False).host
-            if host.is_symlink():
-                if os.readlink(host).startswith("/run/lab/"):
-                    return candidate
-                host = self.disk_map.place(candidate).host
-                if host.is_symlink():
-                    return candidate
-            if str(host).startswith(str(self.disk / "run/lab")) or (
-                host.is_file() and os.access(host, os.X_OK)
-            ):
-                return candidate
-        return None
+        return programs.find_program(self.disk_map, name, search, cwd)
 
     async def boot(self, *, delay_seconds: float = 0.0) -> None:
         """Switch on: at once when there is no delay, else in the background.
@@ -193,9 +173,7 @@ class Machine:
 
     async def _come_up(self) -> None:
         server = SshServer(self, self._host_key())
-        gate = PortGate(
-            self.addresses, self.ssh_port, server.serve, self.clock, self.faults, SSH_FAULTS
-        )
+        gate = PortGate(self.addresses, self.ssh_port, server.serve, self.clock, self.faults, SSH_FAULTS)
         try:
             # The REST port is opened much later; that it is taken is better said now.
             check_free(self.addresses, self.rest_port)
@@ -247,6 +225,7 @@ class Machine:
         await asyncio.gather(*under_way, return_exceptions=True)
         if self.power == "off":
             return
+        self._settle()
         self.power = "off"
         if self._ssh_gate is not None:
             self._ssh_gate.close()
@@ -263,7 +242,7 @@ class Machine:
         """Put a fresh system on an empty disk, with a new host key, and switch it on."""
         await self.kill()
         self.manager = None
-        provision.remove_disk(self.disk)
+        await asyncio.to_thread(provision.remove_disk, self.disk)
         self.faults.clear()
         await self.boot(delay_seconds=self.settings.boot_seconds)
 
@@ -287,13 +266,20 @@ class Machine:
         """
         if cut_from not in CUT_FROM:
             raise ValueError(f"a partition is from one of {', '.join(CUT_FROM)}, not {cut_from!r}")
+        self._settle()
         self.partition = cut_from
         self._apply_partition()
 
     def heal(self) -> None:
         """Remove the partition."""
+        self._settle()
         self.partition = None
         self._apply_partition()
+
+    def _settle(self) -> None:
+        """Have the manager do what was due before the machine's reach changes, and not be judged after it."""
+        if self.manager is not None:
+            self.manager.settle()
 
     def _apply_partition(self) -> None:
         for gate in (self._ssh_gate, self._rest.gate):
@@ -337,6 +323,6 @@ class Machine:
             self._cycle.cancel()
             await asyncio.gather(self._cycle, return_exceptions=True)
         await self.kill()
-        provision.remove_disk(self.disk)
+        await asyncio.to_thread(provision.remove_disk, self.disk)
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self.folder)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lab.machine import Machine
 
 SSH_KEY, CA_CERTIFICATE, CA_KEY = "ssh_key", "ca_certificate.pem", "ca_key.pem"
+SNAPSHOTS = "snapshots"
 INSTALL_RPM, INPUTS = "cloudify-manager-install.rpm", "inputs.yaml"
 ALL_FILES = (SSH_KEY, CA_CERTIFICATE, CA_KEY, INSTALL_RPM, INPUTS)
 
@@ -60,9 +61,7 @@ class Materials:
         build_rpm(folder / INSTALL_RPM, version, padding_bytes=padding_bytes)
         return cls(folder, secrets.token_urlsafe(16))
 
-    def inputs(
-        self, machines: Sequence[Machine], config: LabConfig, spare: int = 0
-    ) -> dict[str, Any]:
+    def inputs(self, machines: Sequence[Machine], config: LabConfig, spare: int = 0) -> dict[str, Any]:
         """The inputs of hosts_blueprint.yaml.
 
         Args:
@@ -81,11 +80,10 @@ class Materials:
             "ca_cert": str(self.folder / CA_CERTIFICATE),
             "ca_key": str(self.folder / CA_KEY),
             "manager_admin_password": self.password,
+            "snapshots_path": str(self.folder / SNAPSHOTS),
         }
 
-    def write_inputs(
-        self, machines: Sequence[Machine], config: LabConfig, spare: int = 0
-    ) -> Path:
+    def write_inputs(self, machines: Sequence[Machine], config: LabConfig, spare: int = 0) -> Path:
         """Write the inputs into the folder; the password makes them secret."""
         text = "# The inputs of hosts_blueprint.yaml for the machines of this lab.\n"
         text += yaml.safe_dump(self.inputs(machines, config, spare), sort_keys=False)

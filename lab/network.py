@@ -8,19 +8,16 @@ need nothing from the server.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import logging
 import select
 import socket
-import struct
-from collections.abc import Awaitable, Callable, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Sequence, Set
 
 from lab.clock import Clock
-from lab.faults import Fault, FaultBoard
+from lab.connection import NO_FAULTS, Connection, GateFaults, Serve
+from lab.faults import FaultBoard
 
-CHUNK_BYTES = 1 << 16
 _BACKLOG = 256
 _MAX_FILLERS = 16
 _FILL_SECONDS = 0.05
@@ -28,31 +25,9 @@ _FILL_SECONDS = 0.05
 
 _log = logging.getLogger(__name__)
 
-Serve = Callable[[socket.socket], Awaitable[None]]
-
 
 class AddressTakenError(Exception):
     """Something else listens on a machine's address and port."""
-
-
-@dataclass(frozen=True)
-class GateFaults:
-    """Which faults act on the connections of a gate; None: none of that sort."""
-
-    cut: str | None = None
-    refuse: str | None = None
-    hang: str | None = None
-    slow: str | None = None
-
-    @property
-    def kinds(self) -> frozenset[str]:
-        """All of them."""
-        chosen = (self.cut, self.refuse, self.hang, self.slow)
-        return frozenset(kind for kind in chosen if kind is not None)
-
-
-NO_FAULTS = GateFaults()
-SSH_FAULTS = GateFaults("ssh-cut", "ssh-refuse", "ssh-hang", "ssh-slow")
 
 
 class PortGate:
@@ -84,7 +59,7 @@ class PortGate:
         self._kinds = kinds
         self._listeners: list[socket.socket] = []
         self._fillers: list[socket.socket] = []
-        self._connections: set[_Connection] = set()
+        self._connections: set[Connection] = set()
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._open = False
@@ -227,129 +202,16 @@ class PortGate:
             client.setblocking(False)
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             fault = self._board.match(self._kinds.kinds) if self._kinds.kinds else None
-            connection = _Connection(client, self._flowing, self._clock, fault, self._kinds)
+            connection = Connection(client, self._flowing, self._clock, fault, self._kinds)
             self._connections.add(connection)
             task = asyncio.get_running_loop().create_task(connection.run(self._serve))
             connection.task = task
             task.add_done_callback(functools.partial(self._ended, connection))
 
-    def _ended(self, connection: _Connection, task: asyncio.Task[None]) -> None:
+    def _ended(self, connection: Connection, task: asyncio.Task[None]) -> None:
         self._connections.discard(connection)
         if not task.cancelled() and task.exception() is not None:
             _log.error("a connection failed", exc_info=task.exception())
-
-
-class _Connection:
-    """One client, and the bytes between it and the server."""
-
-    def __init__(
-        self,
-        client: socket.socket,
-        flowing: asyncio.Event,
-        clock: Clock,
-        fault: Fault | None,
-        kinds: GateFaults,
-    ) -> None:
-        self._client = client
-        self._flowing = flowing
-        self._clock = clock
-        self._fault = fault
-        self._kinds = kinds
-        self.task: asyncio.Task[None] | None = None
-
-    async def run(self, serve: Serve) -> None:
-        kind = self._fault.kind if self._fault is not None else None
-        near: socket.socket | None = None
-        pumps: list[asyncio.Task[None]] = []
-        try:
-            if kind is not None and kind == self._kinds.refuse:
-                _reset(self._client)
-                return
-            if kind is not None and kind == self._kinds.hang:
-                await asyncio.Event().wait()
-            near, far = socket.socketpair()
-            near.setblocking(False)
-            far.setblocking(False)
-            pumps = [
-                asyncio.ensure_future(self._pump(self._client, near, self._cut_after(kind))),
-                asyncio.ensure_future(self._pump(near, self._client, None, self._delay(kind))),
-            ]
-            server = asyncio.ensure_future(_serve(serve, far))
-            done, _ = await asyncio.wait(pumps, return_when=asyncio.FIRST_EXCEPTION)
-            if not all(pump in done and pump.exception() is None for pump in pumps):
-                _reset(self._client)
-            near.close()
-            near = None
-            await server
-        finally:
-            for pump in pumps:
-                pump.cancel()
-            await asyncio.gather(*pumps, return_exceptions=True)
-            if near is not None:
-                near.close()
-            self._client.close()
-
-    def _cut_after(self, kind: str | None) -> int | None:
-        if self._fault is None or kind is None or kind != self._kinds.cut:
-            return None
-        return self._fault.after_bytes
-
-    def _delay(self, kind: str | None) -> float:
-        if self._fault is None or kind is None or kind != self._kinds.slow:
-            return 0.0
-        return self._fault.seconds
-
-    async def _pump(
-        self,
-        source: socket.socket,
-        target: socket.socket,
-        cut_after: int | None,
-        delay_seconds: float = 0.0,
-    ) -> None:
-        loop = asyncio.get_running_loop()
-        quick = source is self._client
-        left = cut_after
-        while True:
-            data = await loop.sock_recv(source, CHUNK_BYTES)
-            if quick:
-                # Without it a client that leaves Nagle on waits 40 ms for each delayed ACK.
-                source.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-            await self._flowing.wait()
-            if delay_seconds:
-                await self._clock.sleep(delay_seconds)
-            if left is not None:
-                data, left = data[:left], left - len(data)
-            if data:
-                await loop.sock_sendall(target, data)
-            if left is not None and left <= 0:
-                raise ConnectionResetError("cut by a fault")
-            if not data:
-                with contextlib.suppress(OSError):
-                    target.shutdown(socket.SHUT_WR)
-                return
-
-    def reset(self) -> None:
-        """Reset the connection; it is gone from both sides."""
-        _reset(self._client)
-        if self.task is not None:
-            self.task.cancel()
-
-
-async def _serve(serve: Serve, far: socket.socket) -> None:
-    try:
-        await serve(far)
-    except (OSError, asyncio.TimeoutError):
-        # A client that hung up, or that speaks another protocol: its own business.
-        far.close()
-    except Exception:
-        _log.exception("a server failed on a new connection")
-        far.close()
-
-
-def _reset(client: socket.socket) -> None:
-    """Make the coming close a reset instead of an orderly end."""
-    with contextlib.suppress(OSError):
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def check_free(addresses: Sequence[str], port: int) -> None:

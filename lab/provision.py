@@ -1,9 +1,6 @@
 """What is on the disk of a freshly installed machine: a small CentOS 7.
 
-The programs are the host's, shown read-only; only those that a minimal CentOS has are on the PATH,
-so that a command which would be missing on a real machine is missing here as well. The commands
-that administer the machine are the lab's own (`lab.tools`): their names lead to one small program
-that hands its arguments and standard streams to the lab.
+Its libraries are the host's, shown read-only; `lab.programs` says which programs it has.
 """
 
 from __future__ import annotations
@@ -17,27 +14,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.programs import (
+    link_programs,
+    link_tools,
+)
 from lab.sandbox.namespace import Plan, base_interpreter
 
 USER_ID = 1000
 
-_HOST_COMMANDS = """
-[ awk arch b2sum base32 base64 basename bash cat chcon chgrp chmod chown cksum cmp comm cp csplit cut
-date dd df diff dir dircolors dirname du echo egrep env expand expr factor false fgrep find flock fmt
-fold gawk getent grep groups gunzip gzip head hexdump hostid iconv id install join kill ldd less link
-ln logger logname ls md5sum mkdir mkfifo mknod mktemp more mv nice nl nohup nproc numfmt od openssl
-paste pathchk pgrep pidof pinky pkill pr printenv printf ps ptx pwd readlink realpath rm rmdir sed seq
-setsid sha1sum sha224sum sha256sum sha384sum sha512sum shred shuf sleep sort split stat stdbuf stty
-sum sync tac tail tar tee test timeout touch tr true truncate tsort tty uname unexpand uniq unlink
-uptime users vdir wc which who whoami xargs xz yes zcat
-"""
-# What a minimal CentOS 7 has of what a host may have.
-
-LAB_COMMANDS = (
-    *("rpm", "yum", "sudo", "systemd-run", "systemctl", "journalctl", "curl", "hostname"),
-    *("hostnamectl", "chown", "chgrp", "reboot", "shutdown", "poweroff", "ip", "loginctl"),
-)
-"""The lab's own commands of a fresh machine."""
 
 _TOOL = """\
 {first}
@@ -108,7 +92,8 @@ def make_disk(disk: Path, identity: Identity, authorized_key: str = "") -> None:
     _write_etc(disk, identity)
     key_file = disk / home / ".ssh/authorized_keys"
     _write(key_file, authorized_key.strip() + "\n", 0o600)
-    _link_tools(disk)
+    link_tools(disk)
+    _link_folders(disk)
     _make_lab_folder(disk)
 
 
@@ -143,24 +128,7 @@ def _write_etc(disk: Path, identity: Identity) -> None:
         shutil.copyfile(cache, disk / "etc/ld.so.cache")
 
 
-def link_programs(disk: Path) -> None:
-    """Make the host's programs exist on a disk; nothing happens when they do already.
-
-    It is put off until a namespace needs them: they are many, and most machines of most tests
-    never run one.
-    """
-    if (disk / "usr/bin/sh").is_symlink():
-        return
-    for name, path in host_programs().items():
-        target = disk / "usr/bin" / name
-        if not target.is_symlink():
-            target.symlink_to(f"/run/lab/host{path}")
-    (disk / "usr/bin/sh").symlink_to("bash")
-
-
-def _link_tools(disk: Path) -> None:
-    for name in LAB_COMMANDS:
-        add_tool(disk, name)
+def _link_folders(disk: Path) -> None:
     for name in ("bin", "sbin"):
         (disk / name).symlink_to(f"usr/{name}")
     for name in ("lib", "lib64", "lib32", "libx32"):
@@ -169,37 +137,6 @@ def _link_tools(disk: Path) -> None:
             (disk / name).symlink_to(os.readlink(host).lstrip("/"))
         elif host.is_dir():
             (disk / name).mkdir()
-
-
-_programs: dict[str, str] = {}
-
-
-def host_programs() -> dict[str, str]:
-    """Where the host keeps the programs a machine may have; looked up once."""
-    if not _programs:
-        for name in _HOST_COMMANDS.split():
-            found = shutil.which(name, path="/usr/bin:/bin:/usr/sbin:/sbin")
-            if found and name not in LAB_COMMANDS:
-                _programs[name] = os.path.realpath(found)
-    return _programs
-
-
-def add_tool(disk: Path, name: str) -> None:
-    """Make a command of the lab exist on a machine, as an installed package does."""
-    target = disk / "usr/bin" / name
-    target.unlink(missing_ok=True)
-    target.symlink_to("/run/lab/tool")
-
-
-def remove_tool(disk: Path, name: str) -> None:
-    """Take a command of the lab away again."""
-    (disk / "usr/bin" / name).unlink(missing_ok=True)
-
-
-def has_tool(disk: Path, name: str) -> bool:
-    """Whether the machine has this command of the lab."""
-    target = disk / "usr/bin" / name
-    return target.is_symlink() and os.readlink(target) == "/run/lab/tool"
 
 
 def _make_lab_folder(disk: Path) -> None:
@@ -225,10 +162,7 @@ def _first_line() -> str:
         return f"#!{program} -IS"
     # Its library may be found by an absolute path of the host only. To sh the second line is a
     # command, to Python a string.
-    return (
-        "#!/bin/sh\n"
-        f"'''exec' env LD_LIBRARY_PATH=/run/lab/python/lib {program} -IS \"$0\" \"$@\"\n'''"
-    )
+    return f"#!/bin/sh\n'''exec' env LD_LIBRARY_PATH=/run/lab/python/lib {program} -IS \"$0\" \"$@\"\n'''"
 
 
 def _shown() -> list[tuple[str, str]]:

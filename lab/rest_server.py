@@ -25,9 +25,7 @@ class RestServer:
         board: the machine's faults. Those on REST are the application's own business.
     """
 
-    def __init__(
-        self, addresses: Sequence[str], port: int, clock: Clock, board: FaultBoard
-    ) -> None:
+    def __init__(self, addresses: Sequence[str], port: int, clock: Clock, board: FaultBoard) -> None:
         self._addresses = addresses
         self._port = port
         self._clock = clock

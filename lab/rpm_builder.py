@@ -110,7 +110,7 @@ def build_rpm(
 def _files(name: str, padding_bytes: int) -> list[_File]:
     files = [_File(f"/opt/{name}/README", b"A package of the lab.\n", 0o644)]
     if name == "cloudify-manager-install":
-        launcher = b"#!/bin/sh\nexec /opt/cloudify-manager-install/cfy_manager \"$@\"\n"
+        launcher = b'#!/bin/sh\nexec /opt/cloudify-manager-install/cfy_manager "$@"\n'
         files += [
             _File("/etc/cloudify/config.yaml", CONFIG_YAML.encode(), 0o644, _CONFIG_FLAG),
             _File("/usr/bin/cfy_manager", launcher, 0o755),
@@ -123,9 +123,7 @@ def _files(name: str, padding_bytes: int) -> list[_File]:
 
 def _lead(nevr: str) -> bytes:
     # major 3, minor 0, binary, x86_64, name, Linux, header-style signature
-    return struct.pack(
-        ">4sBBhh66shh16x", LEAD_MAGIC, 3, 0, 0, 1, nevr.encode()[:65], 1, 5
-    )
+    return struct.pack(">4sBBhh66shh16x", LEAD_MAGIC, 3, 0, 0, 1, nevr.encode()[:65], 1, 5)
 
 
 def _tags(

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import asyncssh
 
+from lab.provision import USER_ID
+
 if TYPE_CHECKING:
     from lab.machine import Machine
     from lab.ssh_server import Session
 
-_WRITE_FLAGS = (
-    asyncssh.FXF_WRITE | asyncssh.FXF_APPEND | asyncssh.FXF_CREAT | asyncssh.FXF_TRUNC
-)
+_WRITE_FLAGS = asyncssh.FXF_WRITE | asyncssh.FXF_APPEND | asyncssh.FXF_CREAT | asyncssh.FXF_TRUNC
 
 
 class MachineSftp(asyncssh.SFTPServer):
@@ -28,9 +28,7 @@ class MachineSftp(asyncssh.SFTPServer):
         session: the connection, for faults that cut it.
     """
 
-    def __init__(
-        self, channel: asyncssh.SSHServerChannel[Any], machine: Machine, session: Session
-    ) -> None:
+    def __init__(self, channel: asyncssh.SSHServerChannel[Any], machine: Machine, session: Session) -> None:
         super().__init__(channel)
         self._machine = machine
         self._session = session
@@ -70,9 +68,7 @@ class MachineSftp(asyncssh.SFTPServer):
 
     def open(self, path: bytes, pflags: int, attrs: asyncssh.SFTPAttrs) -> Any:
         target = self._writable(path) if pflags & _WRITE_FLAGS else self._readable(path)
-        fault = self._machine.faults.match(
-            {"ssh-cut"}, f"sftp {os.fsdecode(path)}", needs_path=True
-        )
+        fault = self._machine.faults.match({"ssh-cut"}, f"sftp {os.fsdecode(path)}", needs_path=True)
         host = os.fsdecode(target)
         if os.path.isdir(host):
             raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), path)
@@ -96,11 +92,18 @@ class MachineSftp(asyncssh.SFTPServer):
         self._cuts.pop(id(file_obj), None)
         file_obj.close()
 
-    def stat(self, path: bytes) -> os.stat_result:
-        return os.stat(self._statable(path))
+    def stat(self, path: bytes) -> asyncssh.SFTPAttrs:
+        return self._attributes(path, os.stat(self._statable(path)))
 
-    def lstat(self, path: bytes) -> os.stat_result:
-        return os.lstat(self._statable(path, follow=False))
+    def lstat(self, path: bytes) -> asyncssh.SFTPAttrs:
+        return self._attributes(path, os.lstat(self._statable(path, follow=False)), follow=False)
+
+    def _attributes(self, path: bytes, seen: os.stat_result, *, follow: bool = True) -> asyncssh.SFTPAttrs:
+        inside, _ = self._place(path, follow=follow)
+        attributes = asyncssh.SFTPAttrs.from_local(seen)
+        owned = self._machine.access.may_write(inside)
+        attributes.uid = attributes.gid = USER_ID if owned else 0
+        return attributes
 
     def setstat(self, path: bytes, attrs: asyncssh.SFTPAttrs) -> None:
         super().setstat(self._writable(path), _without_owner(attrs))
@@ -114,8 +117,9 @@ class MachineSftp(asyncssh.SFTPServer):
     async def scandir(self, path: bytes) -> AsyncIterator[asyncssh.SFTPName]:
         host = self._readable(path)
         for name in (b".", b"..", *sorted(os.listdir(host))):
+            inside = os.path.join(path, name)
             seen = os.lstat(os.path.join(host, name))
-            yield asyncssh.SFTPName(name, attrs=asyncssh.SFTPAttrs.from_local(seen))
+            yield asyncssh.SFTPName(name, attrs=self._attributes(inside, seen, follow=False))
 
     def remove(self, path: bytes) -> None:
         os.remove(self._writable(path, follow=False))

@@ -115,9 +115,7 @@ class SshServer:
 class _Exec:
     """One command, or shell, of a session."""
 
-    def __init__(
-        self, machine: Machine, session: Session, process: asyncssh.SSHServerProcess[bytes]
-    ) -> None:
+    def __init__(self, machine: Machine, session: Session, process: asyncssh.SSHServerProcess[bytes]) -> None:
         self._machine = machine
         self._session = session
         self._process = process
@@ -176,22 +174,29 @@ class _Exec:
             os.close(descriptor)
         counter = _Counter(cut_after_bytes, self._session)
         feed = asyncio.ensure_future(_feed(self._process.stdin, writer))
-        copies = (
+        ended = asyncio.ensure_future(job.wait())
+        gone = asyncio.ensure_future(self._process.channel.wait_closed())
+        copies = [
             asyncio.ensure_future(_copy(readers[0], self._process.stdout, counter)),
             asyncio.ensure_future(_copy(readers[1], self._process.stderr, counter)),
-        )
+        ]
+        whole = asyncio.gather(*copies, ended)
         try:
             # As sshd: the session lasts until the command has ended and its output is closed.
-            # When the client is gone instead, the pipes close and the command is left to itself.
-            _, _, code = await asyncio.gather(*copies, job.wait())
-            return code
+            # When the client is gone first, the pipes close and the command is left to itself.
+            waiting: set[asyncio.Future[Any]] = {whole, gone}
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if not whole.done():
+                raise ConnectionResetError("the client is gone")
+            await whole
+            return ended.result()
         finally:
             # A copy that still waits for output must let go of its descriptor before that is closed:
             # its number may be that of another connection a moment later.
-            tasks = (feed, *copies)
+            tasks: list[asyncio.Future[Any]] = [feed, *copies, ended, gone]
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*tasks, whole, return_exceptions=True)
             for stream in (writer, *readers):
                 stream.close()
 

@@ -18,11 +18,12 @@ from typing import Any, TypeVar
 import pytest
 
 from lab.clock import Clock, ManualClock
-from lab.core import Lab, LabConfig, MachineStatus
+from lab.core import Lab, LabConfig
 from lab.machine import Machine
 from lab.manager import certificates
 from lab.materials import Materials
 from lab.settings import LabSettings
+from lab.status import MachineStatus
 
 Result = TypeVar("Result")
 CALL_SECONDS = 60.0
@@ -102,6 +103,7 @@ class LabThread:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(CALL_SECONDS)
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
         for lock in self._locks:
             lock.close()

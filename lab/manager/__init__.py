@@ -4,7 +4,8 @@
 make time pass, `exceptions` carry code and message, `faults` do damage on the wire.
 """
 
+from lab.manager.engine import Script
 from lab.manager.installer import install, remove
 from lab.manager.models import Manager
 
-__all__ = ["Manager", "install", "remove"]
+__all__ = ["Manager", "Script", "install", "remove"]

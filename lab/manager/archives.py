@@ -15,8 +15,14 @@ from typing import Any
 from lab.manager.exceptions import BadParametersError, InvalidPluginError
 
 _BROKEN = (
-    zipfile.BadZipFile, tarfile.TarError, OSError, EOFError, KeyError, ValueError,
-    gzip.BadGzipFile, lzma.LZMAError,
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    OSError,
+    EOFError,
+    KeyError,
+    ValueError,
+    gzip.BadGzipFile,
+    lzma.LZMAError,
 )
 
 

@@ -105,9 +105,7 @@ def authenticate(manager: Manager, request: web.Request) -> User:
         return user
     scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "basic":
-        raise UnauthorizedError(
-            "User unauthorized: No authentication info provided for user: None"
-        )
+        raise UnauthorizedError("User unauthorized: No authentication info provided for user: None")
     try:
         username, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
@@ -129,7 +127,5 @@ def authorize_tenant(manager: Manager, request: web.Request, *, required: bool) 
         return ""
     if name not in manager.database.tenants:
         shown = name or None
-        raise ForbiddenError(
-            f"Authorization failed: Tried to authenticate with invalid tenant name: {shown}"
-        )
+        raise ForbiddenError(f"Authorization failed: Tried to authenticate with invalid tenant name: {shown}")
     return name

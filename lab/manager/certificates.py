@@ -35,9 +35,7 @@ def load_key(path: Path, password: str | None = None) -> rsa.RSAPrivateKey:
         CertificateError: It is no RSA key, or the password does not open it.
     """
     try:
-        key = serialization.load_pem_private_key(
-            path.read_bytes(), password.encode() if password else None
-        )
+        key = serialization.load_pem_private_key(path.read_bytes(), password.encode() if password else None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise CertificateError(str(error)) from error
     if not isinstance(key, rsa.RSAPrivateKey):
@@ -61,8 +59,7 @@ def belong_together(key: rsa.RSAPrivateKey, certificate: x509.Certificate) -> bo
     """Whether the certificate is for this key (the installer compares the moduli)."""
     public = certificate.public_key()
     return (
-        isinstance(public, rsa.RSAPublicKey)
-        and public.public_numbers() == key.public_key().public_numbers()
+        isinstance(public, rsa.RSAPublicKey) and public.public_numbers() == key.public_key().public_numbers()
     )
 
 
@@ -90,9 +87,7 @@ def make_pair(
 ) -> tuple[bytes, bytes]:
     """A server certificate for names and addresses, signed by a CA: certificate and key."""
     issuer = x509.load_pem_x509_certificate(authority)
-    issuer_key = serialization.load_pem_private_key(
-        authority_key, password.encode() if password else None
-    )
+    issuer_key = serialization.load_pem_private_key(authority_key, password.encode() if password else None)
     if not isinstance(issuer_key, rsa.RSAPrivateKey):
         raise CertificateError("not an RSA key")
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -117,9 +112,7 @@ def _name(common_name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
-def _builder(
-    subject: x509.Name, issuer: x509.Name, key: rsa.RSAPrivateKey
-) -> x509.CertificateBuilder:
+def _builder(subject: x509.Name, issuer: x509.Name, key: rsa.RSAPrivateKey) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.timezone.utc)
     return (
         x509.CertificateBuilder()

@@ -99,15 +99,13 @@ def _read(path: Path) -> dict[str, Any]:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise ValidationError(
-            f"Configuration file ({CONFIG_PATH}) must be readable and writable "
-            "by the current user"
+            f"Configuration file ({CONFIG_PATH}) must be readable and writable by the current user"
         ) from error
     try:
         loaded = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise InputError(
-            f"User config file {CONFIG_PATH} is not a properly formatted YAML file.\n"
-            f"(Error: {error})"
+            f"User config file {CONFIG_PATH} is not a properly formatted YAML file.\n(Error: {error})"
         ) from error
     if loaded is None:
         return {}
@@ -162,15 +160,11 @@ def _check_certificates(files: CertificateFiles, machine: Machine) -> None:
         if not cert and not key:
             continue
         if not (cert and key):
-            raise ValidationError(
-                f"Either both {cert_input} and {key_input} must be provided, or neither."
-            )
+            raise ValidationError(f"Either both {cert_input} and {key_input} must be provided, or neither.")
         loaded_key = _check_key(key, key_input, machine)
         loaded_cert = _check_cert(cert, cert_input, machine)
         if not certificates.belong_together(loaded_key, loaded_cert):
-            raise ValidationError(
-                f"Key {key} ({key_input}) does not match the cert {cert} ({cert_input})"
-            )
+            raise ValidationError(f"Key {key} ({key_input}) does not match the cert {cert} ({cert_input})")
 
 
 def _check_authority(files: CertificateFiles, machine: Machine) -> None:
@@ -196,9 +190,7 @@ def _check_authority(files: CertificateFiles, machine: Machine) -> None:
 def _existing(path: str, input_name: str, kind: str, machine: Machine) -> Path:
     host_path = machine.path(path)
     if not host_path.is_file():
-        raise ValidationError(
-            f"{kind} file {path} (input name: {input_name}) does not exist"
-        )
+        raise ValidationError(f"{kind} file {path} (input name: {input_name}) does not exist")
     return host_path
 
 
@@ -218,6 +210,4 @@ def _check_cert(path: str, input_name: str, machine: Machine) -> certificates.Ce
     try:
         return certificates.load_certificate(_existing(path, input_name, "Cert", machine))
     except certificates.CertificateError as error:
-        raise ValidationError(
-            f"Cert file {path} (input name: {input_name}) is invalid"
-        ) from error
+        raise ValidationError(f"Cert file {path} (input name: {input_name}) is invalid") from error

@@ -44,6 +44,10 @@ class Database:
     def uses_tenant(self, name: str) -> bool:
         """Whether anything lives in a tenant."""
         stores = (
-            self.secrets, self.plugins, self.blueprints, self.deployments, self.snapshots,
+            self.secrets,
+            self.plugins,
+            self.blueprints,
+            self.deployments,
+            self.snapshots,
         )
         return any(item.tenant == name for store in stores for item in store)

@@ -43,21 +43,25 @@ PluginYaml = Callable[[str, dict[str, str]], "bytes | None"]
 def builtin_workflows(version: tuple[int, int, int]) -> dict[str, dict[str, Any]]:
     """The workflows that the platform's own types bring: name -> parameters."""
     scope: dict[str, Any] = {
-        "node_ids": {"default": []}, "node_instance_ids": {"default": []},
+        "node_ids": {"default": []},
+        "node_instance_ids": {"default": []},
         "type_names": {"default": []},
     }
-    lifecycle = {
-        "operation_parms": {"default": {}}, "run_by_dependency_order": {"default": True}, **scope
-    }
+    lifecycle = {"operation_parms": {"default": {}}, "run_by_dependency_order": {"default": True}, **scope}
     agents: dict[str, Any] = {
-        "node_ids": {"default": []}, "node_instance_ids": {"default": []},
+        "node_ids": {"default": []},
+        "node_instance_ids": {"default": []},
     }
     if version >= (4, 4, 0):
         agents |= {
-            "install_agent_timeout": {"default": 300}, "install_methods": {"default": None},
-            "stop_old_agent": {"default": False}, "manager_ip": {"default": ""},
-            "manager_certificate": {"default": ""}, "validate": {"default": True},
-            "install": {"default": True}, "install_script": {"default": ""},
+            "install_agent_timeout": {"default": 300},
+            "install_methods": {"default": None},
+            "stop_old_agent": {"default": False},
+            "manager_ip": {"default": ""},
+            "manager_certificate": {"default": ""},
+            "validate": {"default": True},
+            "install": {"default": True},
+            "install_script": {"default": ""},
         }
     workflows: dict[str, dict[str, Any]] = {
         "install": {},
@@ -67,17 +71,22 @@ def builtin_workflows(version: tuple[int, int, int]) -> dict[str, dict[str, Any]
         "restart": lifecycle,
         "update": {},
         "execute_operation": {
-            "operation": _MANDATORY, "operation_kwargs": {"default": {}},
+            "operation": _MANDATORY,
+            "operation_kwargs": {"default": {}},
             "allow_kwargs_override": {"default": None},
-            "run_by_dependency_order": {"default": False}, **scope,
+            "run_by_dependency_order": {"default": False},
+            **scope,
         },
         "heal": {
-            "node_instance_id": _MANDATORY, "diagnose_value": {"default": "Not provided"},
+            "node_instance_id": _MANDATORY,
+            "diagnose_value": {"default": "Not provided"},
             "ignore_failure": {"default": True},
         },
         "scale": {
-            "scalable_entity_name": _MANDATORY, "delta": {"default": 1},
-            "scale_compute": {"default": False}, "ignore_failure": {"default": False},
+            "scalable_entity_name": _MANDATORY,
+            "delta": {"default": 1},
+            "scale_compute": {"default": False},
+            "ignore_failure": {"default": False},
         },
         "install_new_agents": agents,
         "validate_agents": {"node_ids": {"default": []}, "node_instance_ids": {"default": []}},
@@ -137,8 +146,7 @@ def parse(folder: Path, file_name: str, plugin_yaml: PluginYaml) -> Plan:
     document = _load(folder / file_name, file_name)
     if "tosca_definitions_version" not in document:
         raise InvalidBlueprintError(
-            "Invalid blueprint - 'tosca_definitions_version' field must be defined in the "
-            "main blueprint file"
+            "Invalid blueprint - 'tosca_definitions_version' field must be defined in the main blueprint file"
         )
     merged: dict[str, Any] = {}
     _merge(merged, document, file_name)
@@ -157,17 +165,19 @@ def _document(content: bytes, shown: str) -> dict[str, Any]:
     try:
         loaded = yaml.safe_load(content)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InvalidBlueprintError(
-            f"Invalid blueprint - Failed parsing {shown}: {error}"
-        ) from error
+        raise InvalidBlueprintError(f"Invalid blueprint - Failed parsing {shown}: {error}") from error
     if not isinstance(loaded, dict):
         raise InvalidBlueprintError(f"Invalid blueprint - {shown} is not a mapping")
     return loaded
 
 
 def _import_all(
-    document: dict[str, Any], merged: dict[str, Any], folder: Path, here: Path,
-    plugin_yaml: PluginYaml, seen: set[str],
+    document: dict[str, Any],
+    merged: dict[str, Any],
+    folder: Path,
+    here: Path,
+    plugin_yaml: PluginYaml,
+    seen: set[str],
 ) -> None:
     imports = document.get("imports") or []
     if not isinstance(imports, list):
@@ -208,18 +218,14 @@ def _merge(merged: dict[str, Any], document: dict[str, Any], shown: str) -> None
         if section in _NOT_MERGED or content is None:
             continue
         if not isinstance(content, dict):
-            raise InvalidBlueprintError(
-                f"Invalid blueprint - '{section}' in {shown} must be a mapping"
-            )
+            raise InvalidBlueprintError(f"Invalid blueprint - '{section}' in {shown} must be a mapping")
         merged[section] = {**content, **merged.get(section, {})}
 
 
 def _plan(document: dict[str, Any], merged: dict[str, Any]) -> Plan:
     nodes = merged.get("node_templates") or {}
     if not nodes:
-        raise InvalidBlueprintError(
-            "Invalid blueprint - 'node_templates' is a required field of a blueprint"
-        )
+        raise InvalidBlueprintError("Invalid blueprint - 'node_templates' is a required field of a blueprint")
     for name, node in nodes.items():
         if not isinstance(node, dict) or not isinstance(node.get("type"), str):
             raise InvalidBlueprintError(
@@ -252,9 +258,7 @@ def _plan(document: dict[str, Any], merged: dict[str, Any]) -> Plan:
 
 
 def _mappings(section: Any) -> dict[str, dict[str, Any]]:
-    return {
-        name: value if isinstance(value, dict) else {} for name, value in (section or {}).items()
-    }
+    return {name: value if isinstance(value, dict) else {} for name, value in (section or {}).items()}
 
 
 def _secrets(value: Any) -> list[str]:

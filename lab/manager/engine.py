@@ -127,7 +127,7 @@ class Engine:
         if blocking and not queue:
             raise ExistingRunningExecutionError(
                 f"The following executions are currently running: "
-                f"{[e.id for e in blocking]}. To execute this workflow anyway, pass \"force=true\" "
+                f'{[e.id for e in blocking]}. To execute this workflow anyway, pass "force=true" '
                 f"as a query parameter to this request"
                 if execution.deployment_id
                 else f"You cannot start an execution of {execution.workflow_id} since there are "
@@ -174,7 +174,9 @@ class Engine:
             self._end(execution, "cancelled", "", now)
             return
         execution.status = {
-            "cancel": "cancelling", "force-cancel": "force_cancelling", "kill": "kill_cancelling",
+            "cancel": "cancelling",
+            "force-cancel": "force_cancelling",
+            "kill": "kill_cancelling",
         }[action]
         self._appoint(execution, now + run.cancel_seconds, self._cancelled)
 
@@ -194,12 +196,12 @@ class Engine:
     def _started(self, execution: Execution, now: float) -> None:
         run = self._runs[execution.id]
         execution.status, execution.started_at = "started", now
-        self._report(execution, now, f"Starting '{execution.workflow_id}' workflow execution",
-                     "workflow_started")
+        self._report(
+            execution, now, f"Starting '{execution.workflow_id}' workflow execution", "workflow_started"
+        )
         pause = run.seconds / (len(run.reports) + 1)
         for position, (message, is_log) in enumerate(run.reports, start=1):
-            self._report(execution, now + pause * position, message,
-                         "workflow_event", is_log=is_log)
+            self._report(execution, now + pause * position, message, "workflow_event", is_log=is_log)
         self._appoint(execution, now + run.seconds, self._finished)
 
     def _finished(self, execution: Execution, now: float) -> None:
@@ -215,7 +217,8 @@ class Engine:
         run.failure = None
         status = "failed" if error else "terminated"
         self._appoint(
-            execution, now + run.linger_seconds,
+            execution,
+            now + run.linger_seconds,
             lambda execution, at: self._end(execution, status, error, at),
         )
 
@@ -229,9 +232,7 @@ class Engine:
             "failed": (f"failed: {error}", "workflow_failed"),
             "cancelled": ("cancelled", "workflow_cancelled"),
         }[status]
-        self._report(
-            execution, now, f"'{execution.workflow_id}' workflow execution {words[0]}", words[1]
-        )
+        self._report(execution, now, f"'{execution.workflow_id}' workflow execution {words[0]}", words[1])
         run = self._runs.pop(execution.id, None)
         self._due.pop(execution.id, None)
         if status == "cancelled" and run is not None and run.failure is not None:
@@ -244,19 +245,29 @@ class Engine:
                 self._begin(execution, now)
 
     def _report(
-        self, execution: Execution, at: float, message: str, event_type: str, *,
+        self,
+        execution: Execution,
+        at: float,
+        message: str,
+        event_type: str,
+        *,
         is_log: bool = False,
     ) -> None:
         self._events.all.append(
             Event(
-                at, execution.id, execution.tenant, message, is_log, event_type,
-                execution.deployment_id, execution.blueprint_id, execution.workflow_id,
+                at,
+                execution.id,
+                execution.tenant,
+                message,
+                is_log,
+                event_type,
+                execution.deployment_id,
+                execution.blueprint_id,
+                execution.workflow_id,
             )
         )
 
-    def _appoint(
-        self, execution: Execution, due: float, change: Callable[[Execution, float], None]
-    ) -> None:
+    def _appoint(self, execution: Execution, due: float, change: Callable[[Execution, float], None]) -> None:
         self._due[execution.id] = self._schedule.at(due, lambda at: change(execution, at))
 
     def _withdraw(self, execution: Execution, now: float) -> None:

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _POLL_SECONDS = 0.2
-_PAGE = "<html>\r\n<head><title>{0}</title></head>\r\n<body>\r\n<center><h1>{0}</h1></center>\r\n" \
-        "<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
+_PAGE = (
+    "<html>\r\n<head><title>{0}</title></head>\r\n<body>\r\n<center><h1>{0}</h1></center>\r\n"
+    "<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
+)
 _WORDS = {
     500: "500 Internal Server Error",
     502: "502 Bad Gateway",
@@ -37,9 +39,7 @@ def faults_middleware(manager: Manager) -> Callable[..., Awaitable[web.StreamRes
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        fault = manager.machine.faults.match(
-            REST_KINDS, path=request.path, method=request.method
-        )
+        fault = manager.machine.faults.match(REST_KINDS, path=request.path, method=request.method)
         if fault is None:
             return await handler(request)
         return await _strike(manager, fault, request, handler)
@@ -81,9 +81,7 @@ async def _cut(fault: Fault, request: web.Request, handler: Handler) -> web.Stre
 
 def page(status: int) -> web.Response:
     """nginx's own page for a status."""
-    return web.Response(
-        status=status, text=_PAGE.format(_WORDS[status]), content_type="text/html"
-    )
+    return web.Response(status=status, text=_PAGE.format(_WORDS[status]), content_type="text/html")
 
 
 def drop(request: web.Request) -> web.Response:

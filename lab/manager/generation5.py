@@ -9,6 +9,7 @@ from lab.manager.routes import Route
 ROUTES: tuple[Route, ...] = (
     *COMMON_ROUTES,
     Route("GET", "/ok", system5.ok, "ignored"),
+    Route("GET", "/license-check", system5.license_check, "optional"),
     Route("GET", "/status", system5.status, "optional"),
     Route("GET", "/cluster-status", system5.cluster_status, "optional"),
     Route("GET", "/managers", system5.managers, "optional"),

@@ -106,9 +106,7 @@ class Settings:
         """Read the settings of a machine, whatever class they are of."""
         given = machine.settings
         known: dict[str, Any] = {
-            field.name: getattr(given, field.name)
-            for field in fields(cls)
-            if hasattr(given, field.name)
+            field.name: getattr(given, field.name) for field in fields(cls) if hasattr(given, field.name)
         }
         return cls(**known)
 

@@ -40,9 +40,25 @@ CA_CERT = f"{SSL_FOLDER}/cloudify_internal_ca_cert.pem"
 CA_KEY = f"{SSL_FOLDER}/cloudify_internal_ca_key.pem"
 
 COMPONENTS = (
-    "manager", "manager_ip_setter", "nginx", "python", "postgresql", "rabbitmq", "restservice",
-    "influxdb", "amqpinflux", "java", "amqp_postgres", "stage", "composer", "mgmtworker",
-    "riemann", "cluster", "cli", "usage_collector", "sanity",
+    "manager",
+    "manager_ip_setter",
+    "nginx",
+    "python",
+    "postgresql",
+    "rabbitmq",
+    "restservice",
+    "influxdb",
+    "amqpinflux",
+    "java",
+    "amqp_postgres",
+    "stage",
+    "composer",
+    "mgmtworker",
+    "riemann",
+    "cluster",
+    "cli",
+    "usage_collector",
+    "sanity",
 )
 
 _LEAVES = (
@@ -80,9 +96,7 @@ class _Console:
                 log.write(f"{moment} - {name} - {level} - {message}\n")
 
 
-async def install(
-    machine: Machine, out: Out, *, clean_db: bool = False, verbose: bool = False
-) -> int:
+async def install(machine: Machine, out: Out, *, clean_db: bool = False, verbose: bool = False) -> int:
     """Install a manager on the machine, or install it again over the one that is there.
 
     A second installation keeps the database and its administrator unless `clean_db`; it takes
@@ -118,9 +132,7 @@ async def install(
     console.say("MAIN", "NOTICE", "Installation finished successfully!")
     protocol = "https" if given.ssl_enabled else "http"
     console.say("MAIN", "NOTICE", f"Manager is up at {protocol}://{given.public_ip}")
-    console.say(
-        "MAIN", "NOTICE", f"Finished in {seconds // 60} minutes and {seconds % 60} seconds"
-    )
+    console.say("MAIN", "NOTICE", f"Finished in {seconds // 60} minutes and {seconds % 60} seconds")
     return 0
 
 
@@ -132,7 +144,8 @@ async def remove(machine: Machine, out: Out, *, force: bool = False) -> int:
     console = _Console(machine, out)
     if not force:
         console.say(
-            "MAIN", "ERROR",
+            "MAIN",
+            "ERROR",
             "BootstrapError: The --force flag must be passed to `cfy_manager remove`",
         )
         return 1
@@ -155,9 +168,7 @@ async def remove(machine: Machine, out: Out, *, force: bool = False) -> int:
     return 0
 
 
-async def _components(
-    machine: Machine, console: _Console, given: Configuration, version: str
-) -> None:
+async def _components(machine: Machine, console: _Console, given: Configuration, version: str) -> None:
     settings = Settings.of(machine)
     fault = machine.faults.match(("install-fail", "install-hang"))
     pause = settings.install_seconds / len(COMPONENTS)
@@ -218,9 +229,7 @@ def _install_certificates(machine: Machine, given: Configuration) -> None:
             if authority is None or authority_key is None:
                 # Only a CA certificate was given: the real installer signs with one of its own.
                 authority, authority_key = certificates.make_authority()
-            pair = certificates.make_pair(
-                names, authority, authority_key, files.ca_key_password
-            )
+            pair = certificates.make_pair(names, authority, authority_key, files.ca_key_password)
         _write(machine.path(cert_target), pair[0], 0o444)
         _write(machine.path(key_target), pair[1], 0o440)
 
@@ -233,9 +242,7 @@ def _leave_files(machine: Machine, version: str) -> None:
     machine.path("/opt/mgmtworker/work").mkdir(parents=True, exist_ok=True)
 
 
-async def _bring_up(
-    machine: Machine, given: Configuration, version: str, *, clean_db: bool
-) -> None:
+async def _bring_up(machine: Machine, given: Configuration, version: str, *, clean_db: bool) -> None:
     manager = machine.manager
     if manager is None or clean_db or manager.version != version:
         if manager is not None:

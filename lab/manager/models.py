@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from lab.manager import certificates
-from lab.manager.cluster import Seat
 from lab.manager.configuration import Configuration
 from lab.manager.database import Database
 from lab.manager.engine import Script
 from lab.manager.files import Files
 from lab.manager.generation import traits_of
 from lab.manager.host import Machine, Settings
+from lab.manager.seat import Seat
 from lab.manager.stores.users import User
 
 
@@ -35,9 +35,7 @@ class Manager:
         self.version = version
         self.traits = traits_of(version)
         self.database = Database()
-        self.database.users.add(
-            User.create(configuration.admin_username, configuration.admin_password or "")
-        )
+        self.database.users.add(User.create(configuration.admin_username, configuration.admin_password or ""))
         self.files = Files(machine)
         self.seat = Seat(self)
         self.outage_until = 0.0

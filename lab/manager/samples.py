@@ -32,7 +32,10 @@ _PIECE = bytes(1 << 20)
 
 
 def make_wagon(
-    folder: Path, name: str = "cloudify-sample-plugin", version: str = "1.0.0", *,
+    folder: Path,
+    name: str = "cloudify-sample-plugin",
+    version: str = "1.0.0",
+    *,
     padding_bytes: int = 0,
 ) -> Path:
     """A wagon with its `package.json`; returns its path."""
@@ -48,7 +51,8 @@ def make_wagon(
         "supported_python_versions": ["py36"],
         "wheels": [f"{module}-{version}-py3-none-any.whl"],
         "build_server_os_properties": {
-            "distribution": "centos", "distribution_version": "7.6",
+            "distribution": "centos",
+            "distribution_version": "7.6",
             "distribution_release": "core",
         },
     }
@@ -70,7 +74,10 @@ def plugin_yaml(name: str = "cloudify-sample-plugin", version: str = "1.0.0") ->
 
 
 def make_plugin(
-    folder: Path, name: str = "cloudify-sample-plugin", version: str = "1.0.0", *,
+    folder: Path,
+    name: str = "cloudify-sample-plugin",
+    version: str = "1.0.0",
+    *,
     padding_bytes: int = 0,
 ) -> Path:
     """A zip with wagon and plugin.yaml at its root, as a manager takes it."""
@@ -84,7 +91,9 @@ def make_plugin(
 
 
 def make_blueprint(
-    folder: Path, name: str = "sample", content: str = BLUEPRINT,
+    folder: Path,
+    name: str = "sample",
+    content: str = BLUEPRINT,
     file_name: str = "blueprint.yaml",
 ) -> Path:
     """A folder with a blueprint in it; returns the main file."""

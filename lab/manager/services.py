@@ -49,7 +49,4 @@ def of(manager: Manager) -> list[Service]:
     if parse_version(manager.version) < (4, 6, 0):
         pairs += _METRICS
     state = "running" if manager.running else "down"
-    return [
-        Service(unit, name, state, 1000 + 7 * position)
-        for position, (unit, name) in enumerate(pairs)
-    ]
+    return [Service(unit, name, state, 1000 + 7 * position) for position, (unit, name) in enumerate(pairs)]

@@ -7,6 +7,7 @@ Padding is a stored member of zeros, so that a snapshot can have the size of one
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import zipfile
 from pathlib import Path
@@ -30,6 +31,7 @@ _CONTENT = "content.json"
 _PADDING = "padding"
 _FILES = "resources/"
 _PIECE_BYTES = 1 << 20
+_ZEROS = bytes(_PIECE_BYTES)
 
 
 class BadSnapshot(ValueError):  # noqa: N818 - it is the snapshot that is bad
@@ -45,22 +47,18 @@ class Capture:
     files: tuple[str, ...]
 
 
-def capture(
-    database: Database, version: str, *, include_events: bool, include_logs: bool
-) -> Capture:
+def capture(database: Database, version: str, *, include_events: bool, include_logs: bool) -> Capture:
     """Take down what the stores hold now."""
-    events = [
-        event for event in database.events.all
-        if (include_logs if event.is_log else include_events)
-    ]
+    events = [event for event in database.events.all if (include_logs if event.is_log else include_events)]
     stores: dict[str, Any] = {
-        "secrets": database.secrets, "plugins": database.plugins,
-        "blueprints": database.blueprints, "deployments": database.deployments,
-        "executions": database.executions, "events": events,
+        "secrets": database.secrets,
+        "plugins": database.plugins,
+        "blueprints": database.blueprints,
+        "deployments": database.deployments,
+        "executions": database.executions,
+        "events": events,
     }
-    content = {
-        name: [dataclasses.asdict(item) for item in store] for name, store in stores.items()
-    }
+    content = {name: [dataclasses.asdict(item) for item in store] for name, store in stores.items()}
     content["tenants"] = [{"name": name} for name in database.tenants.by_name]
     files = [plugin.wagon_file for plugin in database.plugins]
     files += [plugin.yaml_file for plugin in database.plugins if plugin.has_yaml]
@@ -68,24 +66,44 @@ def capture(
     return Capture(version, json.loads(json.dumps(content)), tuple(files))
 
 
+def size_of(taken: Capture, files: Files, padding_bytes: int) -> int:
+    """How much there is to write, without the stores."""
+    paths = [files.path(name) for name in taken.files]
+    return padding_bytes + sum(path.stat().st_size for path in paths if path.is_file())
+
+
 def write(taken: Capture, files: Files, target: Path, padding_bytes: int) -> None:
     """Write a snapshot's archive; it appears under its name when it is whole."""
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = target.with_suffix(".part")
-    with zipfile.ZipFile(aside, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+    with (
+        _Sparse(aside, "w+b") as file,
+        zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive,
+    ):
         archive.writestr(_METADATA, json.dumps({"snapshot_version": taken.version}))
-        archive.writestr(
-            _CONTENT, json.dumps(taken.content), compress_type=zipfile.ZIP_DEFLATED
-        )
+        archive.writestr(_CONTENT, json.dumps(taken.content), compress_type=zipfile.ZIP_DEFLATED)
         for name in taken.files:
             if files.path(name).is_file():
                 archive.write(files.path(name), _FILES + name)
         if padding_bytes:
-            zeros = bytes(_PIECE_BYTES)
             with archive.open(_PADDING, "w", force_zip64=True) as member:
-                for start in range(0, padding_bytes, _PIECE_BYTES):
-                    member.write(zeros[: min(_PIECE_BYTES, padding_bytes - start)])
+                for _ in range(padding_bytes // _PIECE_BYTES):
+                    member.write(_ZEROS)
+                member.write(bytes(padding_bytes % _PIECE_BYTES))
     aside.replace(target)
+
+
+class _Sparse(io.FileIO):
+    """A file that does not write the padding: it leaves a hole, which reads as zeros."""
+
+    def write(self, data: Any, /) -> int:
+        if data is _ZEROS:
+            self.seek(_PIECE_BYTES, io.SEEK_CUR)
+            return _PIECE_BYTES
+        written = 0
+        while written < len(data):
+            written += super().write(data[written:]) or 0
+        return written
 
 
 def read(path: Path, files: Files) -> Capture:
@@ -120,9 +138,7 @@ def put_back(taken: Capture, database: Database, now: float) -> None:
     """
     content = taken.content
     running = [execution for execution in database.executions if not execution.ended]
-    database.tenants.by_name = {
-        item["name"]: Tenant(item["name"]) for item in content["tenants"]
-    }
+    database.tenants.by_name = {item["name"]: Tenant(item["name"]) for item in content["tenants"]}
     database.secrets.replace_all([Secret(**item) for item in content["secrets"]])
     database.plugins.replace_all([Plugin(**item) for item in content["plugins"]])
     database.blueprints.replace_all(

@@ -10,6 +10,7 @@ faults, but no SSH. Managers that are to see each other share a `LoopThread`.
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import socket
 import ssl
@@ -41,8 +42,15 @@ class LoneMachine:
     """The least of a machine that a manager can be installed on."""
 
     def __init__(
-        self, folder: Path, *, name: str, version: str, ip: str, port: int,
-        settings: Settings, clock: Clock,
+        self,
+        folder: Path,
+        *,
+        name: str,
+        version: str,
+        ip: str,
+        port: int,
+        settings: Settings,
+        clock: Clock,
     ) -> None:
         self.name = self.hostname = name
         self.ip = self.public_ip = ip
@@ -75,7 +83,13 @@ class LoneMachine:
         """Close the REST port."""
         if self._runner is not None:
             runner, self._runner = self._runner, None
+            if runner.server is not None:
+                # A power cut resets what is open; nobody says goodbye.
+                for connection in list(runner.server.connections):
+                    if connection.transport is not None:
+                        connection.transport.abort()
             await runner.cleanup()
+            await asyncio.sleep(0)
 
     @property
     def cut_off(self) -> bool:
@@ -148,8 +162,13 @@ class StandaloneManager:
         folder.mkdir(parents=True, exist_ok=True)
         self.ca = ca or _make_ca(folder)
         self.machine = LoneMachine(
-            folder / "disk", name=name or ip, version=version, ip=ip, port=self.port,
-            settings=settings or Settings(), clock=clock or RealClock(),
+            folder / "disk",
+            name=name or ip,
+            version=version,
+            ip=ip,
+            port=self.port,
+            settings=settings or Settings(),
+            clock=clock or RealClock(),
         )
         self.output: list[str] = []
 
@@ -168,8 +187,13 @@ class StandaloneManager:
     def client_arguments(self, tenant: str = "default_tenant") -> dict[str, Any]:
         """Arguments for `CloudifyClient`."""
         return {
-            "host": self.ip, "port": self.port, "protocol": "https", "api_version": "v3.1",
-            "username": "admin", "password": self.password, "tenant": tenant,
+            "host": self.ip,
+            "port": self.port,
+            "protocol": "https",
+            "api_version": "v3.1",
+            "username": "admin",
+            "password": self.password,
+            "tenant": tenant,
             "cert": str(self.ca_cert),
         }
 
@@ -187,16 +211,22 @@ class StandaloneManager:
             RuntimeError: It refused; the message is what it said.
         """
         authority, authority_key = (path.read_bytes() for path in self.ca)
-        pair = certificates.make_pair([self.ip, "localhost"], authority, authority_key)
-        for path, content in (("/root/cert.pem", pair[0]), ("/root/key.pem", pair[1])):
-            self._put(path, content)
+        certificate, key = _pair(self.ip, authority, authority_key)
+        self._put("/root/cert.pem", certificate)
+        self._put("/root/key.pem", key)
+        self._put("/root/ca.pem", authority)
         given = config or {
             "manager": {
-                "private_ip": self.ip, "public_ip": self.ip,
+                "private_ip": self.ip,
+                "public_ip": self.ip,
                 "security": {"ssl_enabled": True, "admin_password": self.password},
             },
             "ssl_inputs": {
-                "external_cert_path": "/root/cert.pem", "external_key_path": "/root/key.pem",
+                "external_cert_path": "/root/cert.pem",
+                "external_key_path": "/root/key.pem",
+                "internal_cert_path": "/root/cert.pem",
+                "internal_key_path": "/root/key.pem",
+                "ca_cert_path": "/root/ca.pem",
             },
         }
         self._put(CONFIG_PATH, yaml.safe_dump(given).encode())
@@ -244,6 +274,12 @@ class StandaloneManager:
         target = self.machine.path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
+
+
+@functools.lru_cache(maxsize=64)
+def _pair(ip: str, authority: bytes, authority_key: bytes) -> tuple[bytes, bytes]:
+    # Making a key is what takes longest; the next manager at the same address gets the same one.
+    return certificates.make_pair([ip, "localhost"], authority, authority_key)
 
 
 def _free_port(ip: str) -> int:

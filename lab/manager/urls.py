@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ from lab.manager.routes import Route
 
 if TYPE_CHECKING:
     from lab.manager.models import Manager
+
+_log = logging.getLogger(__name__)
 
 _VERSIONED = "/api/{api_version:v(?:1|2|2\\.1|3|3\\.1)}"
 _NOT_FOUND = (
@@ -40,7 +43,10 @@ def build_application(manager: Manager) -> web.Application:
     """The REST service of one manager."""
     application = web.Application(
         middlewares=[
-            faults_middleware(manager), limits_middleware(manager), _errors, _gate(manager),
+            faults_middleware(manager),
+            limits_middleware(manager),
+            _errors,
+            _gate(manager),
         ],
         client_max_size=0,
     )
@@ -92,10 +98,15 @@ async def _errors(request: web.Request, handler: _Handler) -> web.StreamResponse
     except web.HTTPMethodNotAllowed as error:
         body = {"message": "The method is not allowed for the requested URL."}
         return web.json_response(body, status=405, headers={"Allow": error.headers["Allow"]})
+    except (web.HTTPException, bodies.ConnectionCutError, ConnectionError):
+        raise
+    except Exception as error:
+        if request.transport is None:
+            raise
+        _log.exception("%s %s failed", request.method, request.path)
+        return _wire_error(ManagerError(f"{type(error).__name__}: {error}"))
 
 
 def _wire_error(error: ManagerError) -> web.Response:
     body = {"message": error.message, "error_code": error.code, "server_traceback": None}
-    return web.Response(
-        status=error.status, text=json.dumps(body), content_type="application/json"
-    )
+    return web.Response(status=error.status, text=json.dumps(body), content_type="application/json")

@@ -19,7 +19,7 @@ from lab.openstack.keystone import TOKENS, Tokens
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-SHUTDOWN_SECONDS = 1.0
+SHUTDOWN_SECONDS = 0.1
 
 
 class CloudServer:

@@ -30,6 +30,7 @@ class InterpreterJob:
         self._killed_by: int | None = None
         self.task: asyncio.Task[int] | None = None
         self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.background: set[asyncio.Task[int]] = set()
 
     @property
     def pid(self) -> int:
@@ -42,6 +43,12 @@ class InterpreterJob:
         if self.task is not None and not self.task.done() and number not in _HARMLESS:
             self._killed_by = number
             self.task.cancel()
+            self.kill_background()
+
+    def kill_background(self) -> None:
+        """End what its shells have left running."""
+        for task in list(self.background):
+            task.cancel()
 
     def finish(self, task: asyncio.Task[int]) -> None:
         """Take over how the task ended."""
@@ -68,6 +75,7 @@ class InterpreterSandbox:
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
         self._jobs: set[InterpreterJob] = set()
+        self._left: set[InterpreterJob] = set()
         self._pids = itertools.count(301)
         self._powered = False
 
@@ -79,20 +87,28 @@ class InterpreterSandbox:
             raise ConnectionResetError("the machine is switched off")
         streams = (os.dup(stdio[0]), os.dup(stdio[1]), os.dup(stdio[2]))
         job = InterpreterJob(next(self._pids))
-        task = asyncio.get_running_loop().create_task(self._run(command, streams))
+        task = asyncio.get_running_loop().create_task(self._run(job, command, streams))
         job.task = task
         self._jobs.add(job)
-        task.add_done_callback(job.finish)
-        task.add_done_callback(lambda _: self._jobs.discard(job))
+
+        def ended(task: asyncio.Task[int]) -> None:
+            job.finish(task)
+            self._jobs.discard(job)
+            if command.contained:
+                job.kill_background()
+            elif job.background:
+                self._left.add(job)
+
+        task.add_done_callback(ended)
         return job
 
-    async def _run(self, command: Command, streams: Descriptors) -> int:
+    async def _run(self, job: InterpreterJob, command: Command, streams: Descriptors) -> int:
+        from lab.sandbox.shell.executor import left_behind
         from lab.sandbox.shell.programs import execute, find
 
+        left_behind.set(job.background)
         try:
-            path = find(
-                self._machine, command.argv[0], command.env.get("PATH", ""), command.cwd
-            )
+            path = find(self._machine, command.argv[0], command.env.get("PATH", ""), command.cwd)
             if path is None:
                 os.write(streams[2], f"{command.argv[0]}: command not found\n".encode())
                 return NOT_FOUND
@@ -116,4 +132,7 @@ class InterpreterSandbox:
         jobs = [job for job in self._jobs if job.task is not asyncio.current_task()]
         for job in jobs:
             job.send_signal(signal.SIGKILL)
+        for job in self._left:
+            job.kill_background()
+        self._left.clear()
         await asyncio.gather(*(job.task for job in jobs if job.task), return_exceptions=True)

@@ -79,9 +79,7 @@ async def cfy_manager(call: ToolCall) -> int:
     if not call.privileged and not call.machine.access.may_read(CONFIG_PATH):
         call.err(f"IOError: [Errno 13] Permission denied: '{CONFIG_PATH}'")
         return 1
-    return await manager.install(
-        call.machine, say, clean_db=options.clean_db, verbose=options.verbose
-    )
+    return await manager.install(call.machine, say, clean_db=options.clean_db, verbose=options.verbose)
 
 
 def _status(call: ToolCall) -> int:

@@ -76,9 +76,7 @@ async def sudo(call: ToolCall) -> int:
         return 1
     cwd = target_home if login else call.cwd
     await call.io.drain()
-    job = await machine.sandbox.spawn(
-        Command(tuple(args), cwd, env, privileged), call.io.descriptors
-    )
+    job = await machine.sandbox.spawn(Command(tuple(args), cwd, env, privileged), call.io.descriptors)
     try:
         code = await job.wait()
         await machine.sandbox.refresh()

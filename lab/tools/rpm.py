@@ -8,86 +8,30 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import dataclass, field
 
-from lab import provision
+from lab import programs
 from lab.packages import MANAGER_PACKAGE, Package
 from lab.rpm_builder import CONFIG_YAML
-from lab.rpm_file import TAGS, NotAnRpmError, RpmFile, payload_is_whole, read_rpm
+from lab.rpm_file import payload_is_whole
 from lab.tools.call import Tool, ToolCall
+from lab.tools.rpm_options import Options, UsageError, parse
+from lab.tools.rpm_query import open, query
 
 CONFIG_PATH = "/etc/cloudify/config.yaml"
-_MODES = {"q": "query", "i": "install", "U": "upgrade", "F": "freshen", "e": "erase", "K": "check"}
-_LONG = {
-    "--query": "query", "--install": "install", "--upgrade": "upgrade", "--erase": "erase",
-    "--checksig": "check", "--version": "version", "--freshen": "freshen", "--verify": "verify",
-}  # fmt: skip
-_LONG_FLAGS = {
-    "--replacepkgs", "--force", "--nodeps", "--nosignature", "--nodigest", "--oldpackage", "--test",
-    "--quiet", "--noscripts", "--hash", "--percent", "--all", "--package", "--info", "--list",
-    "--verbose", "--replacefiles", "--nogpgcheck", "--justdb",
-}  # fmt: skip
-
-
-@dataclass
-class _Options:
-    mode: str = ""
-    flags: set[str] = field(default_factory=set)
-    format: str | None = None
-    words: list[str] = field(default_factory=list)
-
-
-class _UsageError(Exception):
-    """A command line the real command refuses."""
-
-
-def _parse(args: tuple[str, ...]) -> _Options:
-    options = _Options()
-    pending = list(args)
-    while pending:
-        word = pending.pop(0)
-        if word in ("--qf", "--queryformat"):
-            if not pending:
-                raise _UsageError(f"rpm: {word}: missing argument")
-            options.format = pending.pop(0)
-        elif word.startswith(("--qf=", "--queryformat=")):
-            options.format = word.partition("=")[2]
-        elif word in _LONG:
-            options.mode = options.mode or _LONG[word]
-        elif word in _LONG_FLAGS:
-            options.flags.add(word[2:])
-        elif word.startswith("--"):
-            raise _UsageError(f"rpm: {word}: unknown option")
-        elif word.startswith("-") and len(word) > 1:
-            _letters(options, word[1:])
-        else:
-            options.words.append(word)
-    return options
-
-
-def _letters(options: _Options, letters: str) -> None:
-    for letter in letters:
-        if letter in _MODES and not (letter == "i" and options.mode):
-            options.mode = options.mode or _MODES[letter]
-        elif letter in "vhpailRcd":
-            names = {"p": "package", "a": "all", "i": "info", "l": "list"}
-            options.flags.add(names.get(letter, letter))
-        else:
-            raise _UsageError(f"rpm: -{letter}: unknown option")
 
 
 async def rpm(call: ToolCall) -> int:
     """Query, install and erase packages."""
     try:
-        options = _parse(call.args)
-    except _UsageError as error:
+        options = parse(call.args)
+    except UsageError as error:
         call.err(str(error))
         return 1
     if options.mode == "version":
         call.out("RPM version 4.11.3\n")
         return 0
     if options.mode == "query":
-        return await _query(call, options)
+        return await query(call, options)
     if options.mode == "check":
         return await _check(call, options)
     if options.mode in ("install", "upgrade", "freshen"):
@@ -98,114 +42,10 @@ async def rpm(call: ToolCall) -> int:
     return 1
 
 
-async def _open(call: ToolCall, word: str) -> RpmFile | None:
-    """Read a package, or say why not, as rpm does."""
-    try:
-        place = call.machine.disk_map.place(call.absolute(word))
-        if not call.privileged and not call.machine.access.may_read(place.inside):
-            raise PermissionError(13, "Permission denied")
-        return await asyncio.to_thread(read_rpm, place.host)
-    except NotAnRpmError:
-        call.err(f"error: {word}: not an rpm package (or package manifest)")
-    except IsADirectoryError:
-        call.err(f"error: {word}: not an rpm package (or package manifest): Is a directory")
-    except OSError as error:
-        call.err(f"error: open of {word} failed: {error.strerror}")
-    return None
-
-
-async def _query(call: ToolCall, options: _Options) -> int:
-    database = call.machine.rpm_database
-    if "package" in options.flags:
-        found = [await _open(call, word) for word in options.words]
-        code = sum(1 for one in found if one is None)
-        for one in found:
-            if one is not None and not _print(call, options, _values(one)):
-                return 1
-        return code
-    if "all" in options.flags:
-        installed: list[Package] = list(database.all())
-        code = 0
-    elif not options.words:
-        call.err("rpm: no arguments given for query")
-        return 1
-    else:
-        installed, code = [], 0
-        for word in options.words:
-            package = database.get(word)
-            if package is None:
-                call.out(f"package {word} is not installed\n")
-                code += 1
-            else:
-                installed.append(package)
-    for package in installed:
-        if not _print(call, options, _package_values(package)):
-            return 1
-    return code
-
-
-def _values(one: RpmFile) -> dict[str, str | None]:
-    return {**{name: one.text(name) for name in TAGS}, **_names(one.package)}
-
-
-def _package_values(package: Package) -> dict[str, str | None]:
-    values: dict[str, str | None] = dict.fromkeys(TAGS)
-    values.update(
-        NAME=package.name,
-        VERSION=package.version,
-        RELEASE=package.release,
-        ARCH=package.arch,
-        SUMMARY=package.summary,
-        SIZE=str(package.size_bytes),
-    )
-    return {**values, **_names(package)}
-
-
-def _names(package: Package) -> dict[str, str | None]:
-    nvr = f"{package.name}-{package.version}-{package.release}"
-    return {"NVR": nvr, "NVRA": package.nevra, "NEVRA": package.nevra}
-
-
-_ESCAPES = {"n": "\n", "t": "\t", "\\": "\\", "r": "\r", "a": "\a", "%": "%"}
-
-
-def _print(call: ToolCall, options: _Options, values: dict[str, str | None]) -> bool:
-    if options.format is None:
-        if "info" in options.flags:
-            for name in ("NAME", "VERSION", "RELEASE", "ARCH", "SIZE", "LICENSE", "SUMMARY"):
-                call.out(f"{name.capitalize():<12}: {values[name] or '(none)'}\n")
-        else:
-            call.out(f"{values['NVRA']}\n")
-        return True
-    unknown: list[str] = []
-
-    def replace(match: re.Match[str]) -> str:
-        if match["escape"]:
-            return _ESCAPES.get(match["escape"], match["escape"])
-        name = match["tag"].upper().removeprefix("RPMTAG_")
-        if name not in values:
-            unknown.append(name)
-            return ""
-        text = values[name]
-        width = match["width"] or ""
-        shown = "(none)" if text is None else text
-        return shown.ljust(int(width[1:])) if width.startswith("-") else shown.rjust(
-            int(width or 0)
-        )
-
-    pattern = r"%(?P<width>-?\d*)\{(?P<tag>\w+)(?::\w+)?\}|\\(?P<escape>.)"
-    text = re.sub(pattern, replace, options.format, flags=re.DOTALL)
-    if unknown:
-        call.err('error: incorrect format: unknown tag: "' + unknown[0] + '"')
-        return False
-    call.out(text)
-    return True
-
-
-async def _check(call: ToolCall, options: _Options) -> int:
+async def _check(call: ToolCall, options: Options) -> int:
     code = 0
     for word in options.words:
-        one = await _open(call, word)
+        one = await open(call, word)
         whole = one is not None and await asyncio.to_thread(
             payload_is_whole, call.machine.path(call.absolute(word)), one
         )
@@ -215,17 +55,15 @@ async def _check(call: ToolCall, options: _Options) -> int:
     return code
 
 
-async def _install(call: ToolCall, options: _Options) -> int:
+async def _install(call: ToolCall, options: Options) -> int:
     if not options.words:
         call.err("rpm: no packages given for install")
         return 1
-    packages = [(word, await _open(call, word)) for word in options.words]
+    packages = [(word, await open(call, word)) for word in options.words]
     if any(one is None for _, one in packages):
         return sum(1 for _, one in packages if one is None)
     if not call.privileged:
-        call.err(
-            "error: can't create transaction lock on /var/lib/rpm/.rpm.lock (Permission denied)"
-        )
+        call.err("error: can't create transaction lock on /var/lib/rpm/.rpm.lock (Permission denied)")
         return 1
     for word, one in packages:
         assert one is not None
@@ -245,7 +83,7 @@ async def _install(call: ToolCall, options: _Options) -> int:
     return 0
 
 
-def _refusal(call: ToolCall, options: _Options, package: Package) -> str | None:
+def _refusal(call: ToolCall, options: Options, package: Package) -> str | None:
     installed = call.machine.rpm_database.get(package.name)
     if installed is None or {"force"} & options.flags:
         return None
@@ -259,10 +97,7 @@ def _refusal(call: ToolCall, options: _Options, package: Package) -> str | None:
             f"file from package {installed.nevra}"
         )
     if _order(installed) > _order(package) and "oldpackage" not in options.flags:
-        return (
-            f"\tpackage {installed.nevra} (which is newer than {package.nevra}) "
-            "is already installed"
-        )
+        return f"\tpackage {installed.nevra} (which is newer than {package.nevra}) is already installed"
     return None
 
 
@@ -271,7 +106,7 @@ def _order(package: Package) -> list[tuple[int, int, str]]:
     return [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts]
 
 
-def _progress(call: ToolCall, options: _Options, package: Package) -> None:
+def _progress(call: ToolCall, options: Options, package: Package) -> None:
     if "h" in options.flags:
         marks = "#" * 33 + " [100%]\n"
         call.out(f"{'Preparing...':<38}{marks}Updating / installing...\n")
@@ -292,7 +127,7 @@ def put_in_place(call: ToolCall, package: Package) -> None:
         call.err(f"warning: {CONFIG_PATH} created as {CONFIG_PATH}.rpmnew")
         config = config.with_name(config.name + ".rpmnew")
     config.write_text(CONFIG_YAML, encoding="utf-8")
-    provision.add_tool(machine.disk, "cfy_manager")
+    programs.add_tool(machine.disk, "cfy_manager")
 
 
 def take_away(call: ToolCall, package: Package) -> None:
@@ -301,7 +136,7 @@ def take_away(call: ToolCall, package: Package) -> None:
     machine.rpm_database.remove(package.name)
     if package.name != MANAGER_PACKAGE:
         return
-    provision.remove_tool(machine.disk, "cfy_manager")
+    programs.remove_tool(machine.disk, "cfy_manager")
     config = machine.path(CONFIG_PATH)
     if config.exists():
         if config.read_text(encoding="utf-8", errors="replace") == CONFIG_YAML:
@@ -313,7 +148,7 @@ def take_away(call: ToolCall, package: Package) -> None:
         config.parent.rmdir()
 
 
-def _erase(call: ToolCall, options: _Options) -> int:
+def _erase(call: ToolCall, options: Options) -> int:
     database = call.machine.rpm_database
     missing = [word for word in options.words if database.get(word) is None]
     for word in missing:
@@ -321,9 +156,7 @@ def _erase(call: ToolCall, options: _Options) -> int:
     if missing or not options.words:
         return len(missing) or 1
     if not call.privileged:
-        call.err(
-            "error: can't create transaction lock on /var/lib/rpm/.rpm.lock (Permission denied)"
-        )
+        call.err("error: can't create transaction lock on /var/lib/rpm/.rpm.lock (Permission denied)")
         return 1
     for word in options.words:
         package = database.get(word)
@@ -355,7 +188,7 @@ async def _yum_install(call: ToolCall, names: list[str], yes: bool) -> int:
         if not name.endswith(".rpm"):
             call.out(f"No package {name} available.\n")
             continue
-        one = await _open(call, name)
+        one = await open(call, name)
         if one is None:
             call.err(f"Cannot open: {name}. Skipping.")
             continue
@@ -364,7 +197,7 @@ async def _yum_install(call: ToolCall, names: list[str], yes: bool) -> int:
             call.err(f"Cannot open: {name}. Skipping.")
             continue
         call.out(f"Examining {name}: {one.package.nevra}\n")
-        if _refusal(call, _Options("upgrade"), one.package):
+        if _refusal(call, Options("upgrade"), one.package):
             call.out(f"{name}: does not update installed package.\n")
             continue
         wanted.append(one.package)

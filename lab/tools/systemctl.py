@@ -6,78 +6,19 @@ import re
 import signal
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 
 from lab.tools.call import Tool, ToolCall
+from lab.tools.systemctl_options import Options, UsageError, parse
 from lab.tools.units import UnitError, UnitState
 
 NO_PERMISSION, NOT_INSTALLED, NOT_RUNNING = 4, 5, 3
 
 
-@dataclass
-class _Options:
-    words: list[str] = field(default_factory=list)
-    properties: list[str] = field(default_factory=list)
-    signal: str = "SIGTERM"
-    quiet: bool = False
-    lines: int = 10
-
-
-_FLAGS = {
-    *("--no-pager", "--no-block", "-l", "--full", "--all", "-a", "--system", "--no-legend"),
-    *("--no-ask-password", "--force", "-f", "--now", "--plain", "--no-wall"),
-}
-_VALUED = {
-    *("-p", "--property", "-s", "--signal", "-n", "--lines", "--kill-who", "-t", "--type"),
-    *("--state", "-o", "--output"),
-}
-
-
-class UsageError(Exception):
-    """A command line the real command refuses."""
-
-
-def _parse(args: tuple[str, ...]) -> _Options:
-    options = _Options()
-    pending = list(args)
-    while pending:
-        word = pending.pop(0)
-        if word == "--":
-            options.words += pending
-            break
-        if not word.startswith("-") or word == "-":
-            options.words.append(word)
-            continue
-        name, joined, value = word.partition("=") if word.startswith("--") else (word, "", "")
-        if not word.startswith("--") and len(word) > 2 and word[:2] in _VALUED:
-            name, joined, value = word[:2], "=", word[2:]
-        if name in _FLAGS:
-            continue
-        if name in ("-q", "--quiet"):
-            options.quiet = True
-        elif name in _VALUED:
-            if not joined and not pending:
-                raise UsageError(f"systemctl: option requires an argument -- '{name[-1]}'")
-            _set(options, name, value if joined else pending.pop(0))
-        elif word.startswith("--"):
-            raise UsageError(f"systemctl: unrecognized option '{name}'")
-        else:
-            raise UsageError(f"systemctl: invalid option -- '{name[1]}'")
-    return options
-
-
-def _set(options: _Options, name: str, value: str) -> None:
-    if name in ("-p", "--property"):
-        options.properties += [part for part in value.split(",") if part]
-    elif name in ("-s", "--signal"):
-        options.signal = value
-    elif name in ("-n", "--lines"):
-        options.lines = int(value) if value.isdigit() else 10
-
-
 def _unit_name(word: str) -> str:
-    return word if re.search(r"\.(service|scope|target|socket|timer|mount|slice)$", word) else (
-        f"{word}.service"
+    return (
+        word
+        if re.search(r"\.(service|scope|target|socket|timer|mount|slice)$", word)
+        else (f"{word}.service")
     )
 
 
@@ -105,7 +46,7 @@ def _show(state: UnitState | None, name: str) -> dict[str, str]:
     }
 
 
-async def _cmd_show(call: ToolCall, options: _Options) -> int:
+async def _cmd_show(call: ToolCall, options: Options) -> int:
     for position, word in enumerate(options.words or [""]):
         name = _unit_name(word) if word else ""
         values = _show(call.machine.units.get(name), name)
@@ -117,7 +58,7 @@ async def _cmd_show(call: ToolCall, options: _Options) -> int:
     return 0
 
 
-async def _cmd_is_active(call: ToolCall, options: _Options) -> int:
+async def _cmd_is_active(call: ToolCall, options: Options) -> int:
     code = NOT_RUNNING
     for word in options.words:
         state = call.machine.units.get(_unit_name(word))
@@ -128,7 +69,7 @@ async def _cmd_is_active(call: ToolCall, options: _Options) -> int:
     return code
 
 
-async def _cmd_is_failed(call: ToolCall, options: _Options) -> int:
+async def _cmd_is_failed(call: ToolCall, options: Options) -> int:
     code = 1
     for word in options.words:
         state = call.machine.units.get(_unit_name(word))
@@ -139,7 +80,7 @@ async def _cmd_is_failed(call: ToolCall, options: _Options) -> int:
     return code
 
 
-async def _cmd_status(call: ToolCall, options: _Options) -> int:
+async def _cmd_status(call: ToolCall, options: Options) -> int:
     code = 0
     for word in options.words:
         name = _unit_name(word)
@@ -152,10 +93,7 @@ async def _cmd_status(call: ToolCall, options: _Options) -> int:
         call.out(f"   Active: {state.active} ({state.sub})\n")
         if state.exec_main_pid and not state.main_pid:
             how = "killed" if state.exec_main_code == 2 else "exited"
-            call.out(
-                f"  Process: {state.exec_main_pid} "
-                f"(code={how}, status={state.exec_main_status})\n"
-            )
+            call.out(f"  Process: {state.exec_main_pid} (code={how}, status={state.exec_main_status})\n")
         elif state.main_pid:
             call.out(f" Main PID: {state.main_pid}\n")
         for entry in call.machine.units.journal.of([name])[-options.lines :]:
@@ -173,7 +111,7 @@ def _refused(call: ToolCall, verb: str, name: str) -> int:
 
 async def _each(
     call: ToolCall,
-    options: _Options,
+    options: Options,
     verb: str,
     act: Callable[[str], Awaitable[None]],
     missing_code: int,
@@ -195,18 +133,18 @@ async def _each(
     return code
 
 
-async def _cmd_start(call: ToolCall, options: _Options) -> int:
+async def _cmd_start(call: ToolCall, options: Options) -> int:
     async def act(name: str) -> None:
         call.machine.units.start(name)
 
     return await _each(call, options, "start", act, NOT_INSTALLED)
 
 
-async def _cmd_stop(call: ToolCall, options: _Options) -> int:
+async def _cmd_stop(call: ToolCall, options: Options) -> int:
     return await _each(call, options, "stop", call.machine.units.stop, NOT_INSTALLED)
 
 
-async def _cmd_restart(call: ToolCall, options: _Options) -> int:
+async def _cmd_restart(call: ToolCall, options: Options) -> int:
     async def act(name: str) -> None:
         units = call.machine.units
         if units.get(name) is None:
@@ -217,7 +155,7 @@ async def _cmd_restart(call: ToolCall, options: _Options) -> int:
     return await _each(call, options, "restart", act, NOT_INSTALLED)
 
 
-async def _cmd_kill(call: ToolCall, options: _Options) -> int:
+async def _cmd_kill(call: ToolCall, options: Options) -> int:
     number = _signal_number(options.signal)
     if number is None:
         call.err(f"Failed to parse signal string {options.signal}.")
@@ -236,7 +174,7 @@ def _signal_number(text: str) -> int | None:
     return int(signal.Signals[name]) if name in signal.Signals.__members__ else None
 
 
-async def _cmd_reset_failed(call: ToolCall, options: _Options) -> int:
+async def _cmd_reset_failed(call: ToolCall, options: Options) -> int:
     async def act(name: str) -> None:
         call.machine.units.reset_failed(name)
 
@@ -248,13 +186,13 @@ async def _cmd_reset_failed(call: ToolCall, options: _Options) -> int:
     return await _each(call, options, "reset failed state of unit", act, 1)
 
 
-async def _cmd_root_only(call: ToolCall, options: _Options) -> int:
+async def _cmd_root_only(call: ToolCall, options: Options) -> int:
     if not call.privileged:
         return _refused(call, "reload", "daemon")
     return 0
 
 
-async def _cmd_enable(call: ToolCall, options: _Options) -> int:
+async def _cmd_enable(call: ToolCall, options: Options) -> int:
     async def act(name: str) -> None:
         if call.machine.units.get(name) is None:
             raise UnitError("No such file or directory")
@@ -262,7 +200,7 @@ async def _cmd_enable(call: ToolCall, options: _Options) -> int:
     return await _each(call, options, "execute operation on", act, 1)
 
 
-async def _cmd_list_units(call: ToolCall, options: _Options) -> int:
+async def _cmd_list_units(call: ToolCall, options: Options) -> int:
     for name in call.machine.units.names():
         state = call.machine.units.get(name)
         if state is not None:
@@ -270,12 +208,12 @@ async def _cmd_list_units(call: ToolCall, options: _Options) -> int:
     return 0
 
 
-async def _cmd_running(call: ToolCall, options: _Options) -> int:
+async def _cmd_running(call: ToolCall, options: Options) -> int:
     call.out("running\n")
     return 0
 
 
-async def _cmd_reboot(call: ToolCall, options: _Options) -> int:
+async def _cmd_reboot(call: ToolCall, options: Options) -> int:
     if not call.privileged:
         call.err("Failed to set wall message, ignoring: Interactive authentication required.")
         call.err("Failed to reboot system via logind: Interactive authentication required.")
@@ -284,7 +222,7 @@ async def _cmd_reboot(call: ToolCall, options: _Options) -> int:
     return 0
 
 
-async def _cmd_poweroff(call: ToolCall, options: _Options) -> int:
+async def _cmd_poweroff(call: ToolCall, options: Options) -> int:
     if not call.privileged:
         call.err("Failed to power off system via logind: Interactive authentication required.")
         return 1
@@ -292,7 +230,7 @@ async def _cmd_poweroff(call: ToolCall, options: _Options) -> int:
     return 0
 
 
-_COMMANDS: dict[str, Callable[[ToolCall, _Options], Awaitable[int]]] = {
+_COMMANDS: dict[str, Callable[[ToolCall, Options], Awaitable[int]]] = {
     "show": _cmd_show,
     "is-active": _cmd_is_active,
     "is-failed": _cmd_is_failed,
@@ -317,7 +255,7 @@ _COMMANDS: dict[str, Callable[[ToolCall, _Options], Awaitable[int]]] = {
 async def systemctl(call: ToolCall) -> int:
     """Look at, stop and kill units; reboot the machine."""
     try:
-        options = _parse(call.args)
+        options = parse(call.args)
     except UsageError as error:
         call.err(str(error))
         return 1
@@ -336,14 +274,14 @@ async def systemctl(call: ToolCall) -> int:
 
 async def reboot(call: ToolCall) -> int:
     """`reboot`: a power cycle."""
-    return await _cmd_reboot(call, _Options())
+    return await _cmd_reboot(call, Options())
 
 
 async def poweroff(call: ToolCall) -> int:
     """`poweroff`, and `shutdown` unless `-r` is given."""
     if call.name == "shutdown" and "-r" in call.args:
-        return await _cmd_reboot(call, _Options())
-    return await _cmd_poweroff(call, _Options())
+        return await _cmd_reboot(call, Options())
+    return await _cmd_poweroff(call, Options())
 
 
 TOOLS: dict[str, Tool] = {

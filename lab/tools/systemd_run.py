@@ -128,9 +128,7 @@ async def systemd_run(call: ToolCall) -> int:
 
 
 def _refuse_not_simulated(options: _Options) -> None:
-    unsupported = [
-        name for name in options.values if name in _NOT_SIMULATED or name.startswith("on-")
-    ]
+    unsupported = [name for name in options.values if name in _NOT_SIMULATED or name.startswith("on-")]
     if unsupported:
         raise UsageError(f"systemd-run: --{unsupported[0]} is not simulated by the lab")
 

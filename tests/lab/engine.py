@@ -29,6 +29,15 @@ def _parsed(path: str, rules: str) -> Any:
 class _Storage(local.InMemoryStorage):  # type: ignore[misc]
     """Remembers parsed blueprints from one test to the next: that is most of the time a run takes."""
 
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def get_workdir(self, deployment_id: str) -> str:
+        folder = self._folder / deployment_id
+        folder.mkdir(parents=True, exist_ok=True)
+        return str(folder)
+
     def create_blueprint(
         self, name: str, blueprint_path: str, provider_context: Any = None, resolver: Any = None, **_: Any
     ) -> None:
@@ -54,7 +63,7 @@ class Engine:
                 str(profile.blueprint_folder / blueprint),
                 name="cluster",
                 inputs=inputs,
-                storage=_Storage(),
+                storage=_Storage(profile.folder / "work"),
                 resolver=resolver(profile),
             )
 
@@ -73,6 +82,12 @@ class Engine:
         """Return the instances of a node."""
         found: list[dict[str, Any]] = self._environment.storage.get_node_instances(node_id)
         return found
+
+    def forget(self, instance_id: str, state: str) -> None:
+        """Leave an instance as an operation that was killed leaves it: nothing recorded."""
+        self._environment.storage.update_node_instance(
+            instance_id, version=0, runtime_properties={}, state=state, force=True
+        )
 
     def properties(self, node_id: str) -> list[dict[str, Any]]:
         """Return the runtime properties of a node's instances."""

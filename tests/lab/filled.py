@@ -12,10 +12,11 @@ from cloudify_rest_client import CloudifyClient
 from cmom.clients.cluster_api import ClusterApi
 from cmom.models import ManagerAccess, Secret, Version
 from cmom.services.inputs import parse_resources
+from cmom.services.leader import ClusterConnection
 from cmom.services.relay import Relay
 from cmom.services.resources.filler import ResourceFiller
 from cmom.services.resources.report import Report
-from cmom.services.tier1 import Tier1, connect
+from cmom.services.tier1 import ActiveManagers, Tier1, connect
 from lab.manager.host import Settings
 from lab.manager.standalone import StandaloneManager
 from tests.lab.fleet import reset_connections
@@ -76,7 +77,7 @@ class Filled:
                 api.start(self.manager.ip, "member-1")
         self.clock = SteppedClock(self.manager)
         self.relay = Relay(self._logger)
-        self.tier1 = self.connected()
+        self.tier1 = connect([self.manager.ip], self.access, self.version, self.relay, clock=self.clock)
         self._clients: list[Any] = []
         self.client: CloudifyClient = self.client_for("default_tenant")
         return self
@@ -89,9 +90,14 @@ class Filled:
             self.manager.thread.run(reset_connections(self.manager))
         self.manager.close()
 
-    def connected(self) -> Tier1:
-        """Another connection."""
-        return connect([self.manager.ip], self.access, self.version, self.relay, clock=self.clock)
+    def connected(self, client: type[ClusterApi] = ClusterApi) -> Tier1:
+        """Another connection, by a client of its own."""
+
+        def made(address: str) -> ClusterApi:
+            return client(address, self.access)
+
+        kind = ClusterConnection if self.version.generation == 4 else ActiveManagers
+        return Tier1(kind([self.manager.ip], made, clock=self.clock), self.version, clock=self.clock)
 
     def client_for(self, tenant: str) -> Any:
         """The real client, in a tenant."""

@@ -31,9 +31,7 @@ def client(manager: StandaloneManager) -> Any:
     return connect(manager)
 
 
-def test_a_blueprint_goes_through_its_states(
-    client: Any, manager: StandaloneManager, tmp_path: Path
-) -> None:
+def test_a_blueprint_goes_through_its_states(client: Any, manager: StandaloneManager, tmp_path: Path) -> None:
     main = samples.make_blueprint(tmp_path, file_name="main.yaml")
     client.blueprints.upload(str(main), "sample", async_upload=True, visibility="private")
     seen = []
@@ -81,9 +79,7 @@ def test_a_synchronous_upload_of_a_bad_blueprint_is_a_400_and_the_record_stays(
         assert client.blueprints.get("bad").state == "invalid"
 
 
-def test_a_blueprint_comes_from_a_url(
-    client: Any, manager: StandaloneManager, tmp_path: Path
-) -> None:
+def test_a_blueprint_comes_from_a_url(client: Any, manager: StandaloneManager, tmp_path: Path) -> None:
     samples.pack(samples.make_blueprint(tmp_path), tmp_path / "b.zip")
     with served(tmp_path) as url:
         client.blueprints.publish_archive(f"{url}/b.zip", "sample", async_upload=True)
@@ -112,7 +108,9 @@ def test_status_and_cluster_status(client: Any, manager: StandaloneManager) -> N
 def test_members_are_listed(client: Any, manager: StandaloneManager) -> None:
     (only,) = client.manager.get_managers()
     assert (only["hostname"], only["private_ip"], only["edition"]) == (
-        "tier-one", manager.ip, "premium",
+        "tier-one",
+        manager.ip,
+        "premium",
     )
     assert len(client.manager.get_brokers()) == 1
     assert len(client.manager.get_db_nodes()) == 0

@@ -48,12 +48,23 @@ async def upload(manager: Manager, archive: Path, request: UploadRequest) -> Blu
         database.blueprints.discard(before)
     database.blueprints.check_free(request.tenant, request.blueprint_id, request.visibility)
     execution = Execution(
-        str(uuid.uuid4()), request.tenant, "tenant", request.user, now, workflow_id=UPLOAD,
-        parameters={"blueprint_id": request.blueprint_id}, is_system_workflow=True,
+        str(uuid.uuid4()),
+        request.tenant,
+        "tenant",
+        request.user,
+        now,
+        workflow_id=UPLOAD,
+        parameters={"blueprint_id": request.blueprint_id},
+        is_system_workflow=True,
     )
     blueprint = Blueprint(
-        request.blueprint_id, request.tenant, request.visibility, request.user, now,
-        main_file_name=request.main_file_name or "blueprint.yaml", state="uploading",
+        request.blueprint_id,
+        request.tenant,
+        request.visibility,
+        request.user,
+        now,
+        main_file_name=request.main_file_name or "blueprint.yaml",
+        state="uploading",
         upload_execution_id=execution.id,
     )
     database.blueprints.add(blueprint)
@@ -81,7 +92,10 @@ async def _outcome(
 
 
 def _submit(
-    manager: Manager, blueprint: Blueprint, execution: Execution, plan: Plan,
+    manager: Manager,
+    blueprint: Blueprint,
+    execution: Execution,
+    plan: Plan,
     outcome: tuple[str, str],
 ) -> None:
     database, now, seconds = manager.database, manager.now(), manager.settings.blueprint_seconds

@@ -49,15 +49,20 @@ def create(manager: Manager, request: CreateRequest) -> Deployment:
     _check_secrets(manager, request)
     plugin_ids = _plugins(manager, request)
     deployment = Deployment(
-        request.deployment_id, request.tenant, visibility, request.user, now,
-        blueprint_id=request.blueprint.id, inputs=inputs, plan=plan, plugin_ids=plugin_ids,
+        request.deployment_id,
+        request.tenant,
+        visibility,
+        request.user,
+        now,
+        blueprint_id=request.blueprint.id,
+        inputs=inputs,
+        plan=plan,
+        plugin_ids=plugin_ids,
         instances=make_instances(plan, f"{request.tenant}/{request.deployment_id}/{now}"),
     )
     settings, engine = manager.settings, database.engine
     run = Run(settings.environment_pending_seconds, settings.environment_seconds)
-    engine.apply_script(
-        run, Script.of_blueprint(CREATE_ENVIRONMENT, plan.script.get(CREATE_ENVIRONMENT))
-    )
+    engine.apply_script(run, Script.of_blueprint(CREATE_ENVIRONMENT, plan.script.get(CREATE_ENVIRONMENT)))
     engine.apply_script(run, engine.script_for(CREATE_ENVIRONMENT, deployment.id))
     execution = _execution(deployment, CREATE_ENVIRONMENT, request.user, now)
     engine.submit(execution, run, now=now, queue=manager.traits.generation >= 5)
@@ -71,9 +76,7 @@ def delete(manager: Manager, deployment: Deployment, *, user: str, ignore_live: 
         DependentExistsError: Something runs on it, or it has live nodes.
     """
     database, now = manager.database, manager.now()
-    running = database.executions.active(
-        tenant=deployment.tenant, deployment_id=deployment.id
-    )
+    running = database.executions.active(tenant=deployment.tenant, deployment_id=deployment.id)
     if running:
         raise DependentExistsError(
             f"Can't delete deployment {deployment.id} - There are running executions for this "
@@ -100,22 +103,30 @@ def delete(manager: Manager, deployment: Deployment, *, user: str, ignore_live: 
 
 def _execution(deployment: Deployment, workflow_id: str, user: str, now: float) -> Execution:
     return Execution(
-        str(uuid.uuid4()), deployment.tenant, deployment.visibility, user, now,
-        workflow_id=workflow_id, deployment_id=deployment.id,
+        str(uuid.uuid4()),
+        deployment.tenant,
+        deployment.visibility,
+        user,
+        now,
+        workflow_id=workflow_id,
+        deployment_id=deployment.id,
         blueprint_id=deployment.blueprint_id,
-        parameters={"deployment_id": deployment.id}, force=True,
+        parameters={"deployment_id": deployment.id},
+        force=True,
     )
 
 
 def _check_secrets(manager: Manager, request: CreateRequest) -> None:
     missing = [
-        key for key in request.blueprint.plan.secrets
+        key
+        for key in request.blueprint.plan.secrets
         if manager.database.secrets.find(request.tenant, key) is None
     ]
     if missing:
         raise ManagerError(
             f"Required secrets: [{', '.join(missing)}] don't exist in this tenant",
-            status=400, code="unknown_deployment_secret_error",
+            status=400,
+            code="unknown_deployment_secret_error",
         )
 
 
@@ -126,9 +137,7 @@ def _plugins(manager: Manager, request: CreateRequest) -> list[str]:
         package = plugin.get("package_name")
         if not package or plugin.get("install") is False:
             continue
-        found = manager.database.plugins.named(
-            request.tenant, str(package), plugin.get("package_version")
-        )
+        found = manager.database.plugins.named(request.tenant, str(package), plugin.get("package_version"))
         if found is not None:
             used.append(found.id)
         elif (
@@ -139,6 +148,7 @@ def _plugins(manager: Manager, request: CreateRequest) -> list[str]:
             raise ManagerError(
                 f"Required plugin {package}, version {plugin.get('package_version')} is not "
                 f"installed on the manager (plugin `{name}`)",
-                status=400, code="deployment_plugin_not_found",
+                status=400,
+                code="deployment_plugin_not_found",
             )
     return used

@@ -50,24 +50,35 @@ def create(manager: Manager, request: CreateRequest) -> Execution:
     database, now, settings = manager.database, manager.now(), manager.settings
     check_identifier(request.snapshot_id, "snapshot_id")
     database.snapshots.check_free(request.tenant, request.snapshot_id)
-    execution = _execution(manager, request.tenant, request.user, CREATE, {
-        "snapshot_id": request.snapshot_id, "include_events": request.include_events,
-        "include_logs": request.include_logs,
-    })
+    execution = _execution(
+        manager,
+        request.tenant,
+        request.user,
+        CREATE,
+        {
+            "snapshot_id": request.snapshot_id,
+            "include_events": request.include_events,
+            "include_logs": request.include_logs,
+        },
+    )
     snapshot = Snapshot(
-        request.snapshot_id, request.tenant, request.visibility, request.user, now,
+        request.snapshot_id,
+        request.tenant,
+        request.visibility,
+        request.user,
+        now,
         execution_id=execution.id,
     )
     run = Run(
-        settings.execution_pending_seconds, settings.snapshot_seconds,
-        settings.snapshot_linger_seconds, cancel_seconds=settings.cancel_seconds,
+        settings.execution_pending_seconds,
+        settings.snapshot_seconds,
+        settings.snapshot_linger_seconds,
+        cancel_seconds=settings.cancel_seconds,
     )
     _refuse_if_busy(manager, execution, request.queue)
     writing = _Writing()
 
     def effect(at: float) -> str | None:
-        if writing.task is None:
-            writing.begin(manager, snapshot, request)
         if writing.failure is not None:
             return writing.failure
         snapshot.status = "created"
@@ -75,7 +86,7 @@ def create(manager: Manager, request: CreateRequest) -> Execution:
         return None
 
     def ready() -> bool:
-        if writing.task is None and settings.snapshot_padding_bytes > _AT_ONCE_BYTES:
+        if not writing.begun and not run.error:
             writing.begin(manager, snapshot, request)
         return writing.task is None or writing.task.done()
 
@@ -93,20 +104,23 @@ class _Writing:
     """The archive on its way to the disk: a small one at once, a large one in a thread."""
 
     def __init__(self) -> None:
+        self.begun = False
         self.task: asyncio.Task[None] | None = None
         self.failure: str | None = None
 
     def begin(self, manager: Manager, snapshot: Snapshot, request: CreateRequest) -> None:
+        """Take down what there is, and write it."""
+        self.begun = True
         taken = snapshot_content.capture(
-            manager.database, manager.version,
-            include_events=request.include_events, include_logs=request.include_logs,
+            manager.database,
+            manager.version,
+            include_events=request.include_events,
+            include_logs=request.include_logs,
         )
         padding = manager.settings.snapshot_padding_bytes
         target = manager.files.path(snapshot.file)
-        if padding > _AT_ONCE_BYTES:
-            self.task = asyncio.get_running_loop().create_task(
-                self._write(taken, manager, target, padding)
-            )
+        if snapshot_content.size_of(taken, manager.files, padding) > _AT_ONCE_BYTES:
+            self.task = asyncio.get_running_loop().create_task(self._write(taken, manager, target, padding))
             return
         snapshot_content.write(taken, manager.files, target, padding)
 
@@ -114,9 +128,7 @@ class _Writing:
         self, taken: snapshot_content.Capture, manager: Manager, target: Any, padding: int
     ) -> None:
         try:
-            await asyncio.to_thread(
-                snapshot_content.write, taken, manager.files, target, padding
-            )
+            await asyncio.to_thread(snapshot_content.write, taken, manager.files, target, padding)
         except OSError as error:
             self.failure = f"Failed to write the snapshot: {error.strerror}"
 
@@ -150,9 +162,17 @@ def restore(manager: Manager, request: RestoreRequest) -> Execution:
         raise SnapshotActionError(
             f"Snapshot {snapshot.id} cannot be restored: it is in status {snapshot.status}"
         )
-    execution = _execution(manager, request.tenant, request.user, RESTORE, {
-        "snapshot_id": snapshot.id, "force": request.force, **(request.parameters or {}),
-    })
+    execution = _execution(
+        manager,
+        request.tenant,
+        request.user,
+        RESTORE,
+        {
+            "snapshot_id": snapshot.id,
+            "force": request.force,
+            **(request.parameters or {}),
+        },
+    )
     try:
         _refuse_if_busy(manager, execution, queue=False)
     except ExistingRunningExecutionError:
@@ -171,10 +191,7 @@ def restore(manager: Manager, request: RestoreRequest) -> Execution:
 
 def _put_back(manager: Manager, request: RestoreRequest, now: float) -> str | None:
     database = manager.database
-    dirty = [
-        kind.kind for kind in (database.blueprints, database.plugins, database.deployments)
-        if len(kind)
-    ]
+    dirty = [kind.kind for kind in (database.blueprints, database.plugins, database.deployments) if len(kind)]
     if dirty and not request.force:
         return (
             "Snapshot restoration on a dirty manager is not permitted "
@@ -186,8 +203,7 @@ def _put_back(manager: Manager, request: RestoreRequest, now: float) -> str | No
         return str(error)
     if parse_version(taken.version) > parse_version(manager.version):
         return (
-            f"Cannot restore a newer manager's snapshot on this manager "
-            f"[{taken.version} > {manager.version}]"
+            f"Cannot restore a newer manager's snapshot on this manager [{taken.version} > {manager.version}]"
         )
     snapshot_content.put_back(taken, database, now)
     manager.outage_until = now + manager.settings.restore_outage_seconds
@@ -222,6 +238,13 @@ def _execution(
     manager: Manager, tenant: str, user: str, workflow_id: str, parameters: dict[str, Any]
 ) -> Execution:
     return Execution(
-        str(uuid.uuid4()), tenant, "tenant", user, manager.now(), workflow_id=workflow_id,
-        parameters=parameters, is_system_workflow=True, alone=True,
+        str(uuid.uuid4()),
+        tenant,
+        "tenant",
+        user,
+        manager.now(),
+        workflow_id=workflow_id,
+        parameters=parameters,
+        is_system_workflow=True,
+        alone=True,
     )

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 
 async def register_plugin(
-    manager: Manager, archive: Path, *, tenant: str, visibility: str, user: str,
+    manager: Manager,
+    archive: Path,
+    *,
+    tenant: str,
+    visibility: str,
+    user: str,
     title: str | None,
 ) -> Plugin:
     """Take a plugin archive apart and keep it.
@@ -29,7 +34,11 @@ async def register_plugin(
     with tempfile.TemporaryDirectory(dir=archive.parent) as folder:
         received = await asyncio.to_thread(archives.open_plugin, archive, Path(folder))
         plugin = manager.database.plugins.register(
-            received, tenant=tenant, visibility=visibility, user=user, now=manager.now(),
+            received,
+            tenant=tenant,
+            visibility=visibility,
+            user=user,
+            now=manager.now(),
             title=title,
         )
         manager.files.adopt(received.wagon, plugin.wagon_file)
@@ -59,9 +68,7 @@ async def read_blueprint(
         blueprint.main_file_name = name
         blueprint.archive_kind = kind or "tar.gz"
         # In a thread: YAML of a few thousand lines takes its time.
-        blueprint.plan = await asyncio.to_thread(
-            dsl.parse, top, name, _finder(manager, blueprint.tenant)
-        )
+        blueprint.plan = await asyncio.to_thread(dsl.parse, top, name, _finder(manager, blueprint.tenant))
 
 
 def keep_blueprint(manager: Manager, archive: Path, blueprint: Blueprint) -> None:

@@ -65,27 +65,33 @@ def start(manager: Manager, request: StartRequest) -> Execution:
         )
     parameters = _parameters(request, workflows[request.workflow_id])
     execution = Execution(
-        str(uuid.uuid4()), deployment.tenant, deployment.visibility, request.user, now,
-        workflow_id=request.workflow_id, deployment_id=deployment.id,
-        blueprint_id=deployment.blueprint_id, parameters=parameters,
-        is_dry_run=request.dry_run, force=request.force, scheduled_for=request.scheduled_for,
+        str(uuid.uuid4()),
+        deployment.tenant,
+        deployment.visibility,
+        request.user,
+        now,
+        workflow_id=request.workflow_id,
+        deployment_id=deployment.id,
+        blueprint_id=deployment.blueprint_id,
+        parameters=parameters,
+        is_dry_run=request.dry_run,
+        force=request.force,
+        scheduled_for=request.scheduled_for,
     )
     settings, engine = manager.settings, manager.database.engine
     run = Run(
-        settings.execution_pending_seconds, settings.execution_seconds,
+        settings.execution_pending_seconds,
+        settings.execution_seconds,
         effect=_effect(deployment, request.workflow_id),
         cancel_seconds=settings.cancel_seconds,
     )
     blocked = bool(engine.blocking(execution))
     engine.apply_script(
-        run, Script.of_blueprint(
-            request.workflow_id, deployment.plan.script.get(request.workflow_id)
-        ),
+        run,
+        Script.of_blueprint(request.workflow_id, deployment.plan.script.get(request.workflow_id)),
     )
     # In generation 5 what comes while the whole manager is busy waits without being told to.
-    queue = request.queue or (
-        manager.traits.generation >= 5 and bool(manager.database.executions.alone())
-    )
+    queue = request.queue or (manager.traits.generation >= 5 and bool(manager.database.executions.alone()))
     if not blocked or queue:
         engine.apply_script(run, engine.script_for(request.workflow_id, deployment.id))
     return engine.submit(execution, run, now=now, queue=queue)
@@ -126,23 +132,25 @@ def check_environment(manager: Manager, deployment: Deployment) -> None:
 def _parameters(request: StartRequest, schema: dict[str, Any]) -> dict[str, Any]:
     given = request.parameters
     missing = [
-        name for name, declared in schema.items()
+        name
+        for name, declared in schema.items()
         if name not in given and not (isinstance(declared, dict) and "default" in declared)
     ]
     if missing:
         raise IllegalExecutionParametersError(
-            f"Workflow \"{request.workflow_id}\" must be provided with the following parameters "
+            f'Workflow "{request.workflow_id}" must be provided with the following parameters '
             f"to execute: {','.join(missing)}"
         )
     custom = [name for name in given if name not in schema]
     if custom and not request.allow_custom_parameters:
         raise IllegalExecutionParametersError(
-            f"Workflow \"{request.workflow_id}\" does not have the following parameters declared: "
+            f'Workflow "{request.workflow_id}" does not have the following parameters declared: '
             f"{','.join(custom)}. Remove these parameters or use the flag for allowing custom "
             f"parameters"
         )
     defaults = {
-        name: declared["default"] for name, declared in schema.items()
+        name: declared["default"]
+        for name, declared in schema.items()
         if isinstance(declared, dict) and "default" in declared
     }
     return {**defaults, **given}

@@ -16,8 +16,17 @@ from lab.manager.stores.scoped import VISIBILITIES
 from lab.manager.transitions import timestamp
 
 _FIELDS = (
-    "id", "main_file_name", "plan", "description", "created_at", "updated_at", "created_by",
-    "tenant_name", "visibility", "private_resource", "resource_availability",
+    "id",
+    "main_file_name",
+    "plan",
+    "description",
+    "created_at",
+    "updated_at",
+    "created_by",
+    "tenant_name",
+    "visibility",
+    "private_resource",
+    "resource_availability",
 )
 _STATE_FIELDS = ("state", "error", "error_traceback", "upload_execution", "labels")
 
@@ -39,7 +48,8 @@ async def delete(call: Call) -> web.StreamResponse:
     """DELETE /blueprints/ID."""
     blueprint = find(call)
     used_by = [
-        deployment.id for deployment in call.database.deployments
+        deployment.id
+        for deployment in call.database.deployments
         if deployment.blueprint_id == blueprint.id
         and (deployment.tenant == blueprint.tenant or blueprint.visibility == "global")
     ]
@@ -100,8 +110,11 @@ def wire(call: Call, blueprint: Blueprint) -> dict[str, Any]:
     }
     if call.manager.traits.blueprint_states:
         item |= {
-            "state": blueprint.state, "error": blueprint.error, "error_traceback": None,
-            "labels": [], "upload_execution": _upload_execution(call, blueprint),
+            "state": blueprint.state,
+            "error": blueprint.error,
+            "error_traceback": None,
+            "labels": [],
+            "upload_execution": _upload_execution(call, blueprint),
         }
         if blueprint.state != "uploaded":
             item["plan"] = None

@@ -30,9 +30,7 @@ async def upload(call: Call) -> web.StreamResponse:
     with call.manager.files.incoming() as (target, path):
         await _receive(call, target, path)
         call.database.blueprints.check_free(call.tenant, identifier, visibility)
-        blueprint = Blueprint(
-            identifier, call.tenant, visibility, call.user.username, call.now
-        )
+        blueprint = Blueprint(identifier, call.tenant, visibility, call.user.username, call.now)
         name = call.argument("application_file_name")
         await uploads.read_blueprint(call.manager, path, blueprint, unquote(name) if name else None)
         if call.manager.settings.blueprint_seconds:
@@ -53,8 +51,7 @@ async def _receive(call: Call, target: BinaryIO, path: Path) -> None:
         size = await bodies.save(call.request, target)
     if url and size:
         raise BadParametersError(
-            "Can't pass both a blueprint URL via query parameters and blueprint data via the "
-            "request body"
+            "Can't pass both a blueprint URL via query parameters and blueprint data via the request body"
         )
     if url:
         await downloads.fetch(url, path)

@@ -13,15 +13,27 @@ from lab.manager.responses.formats import listing, nothing, reply
 from lab.manager.responses.tenants import premium
 
 _NODE_FIELDS = (
-    "name", "host_ip", "public_ip", "online", "master", "initialized", "checks", "credentials",
-    "required", "remote_database", "options",
+    "name",
+    "host_ip",
+    "public_ip",
+    "online",
+    "master",
+    "initialized",
+    "checks",
+    "credentials",
+    "required",
+    "remote_database",
+    "options",
 )
 
 
 async def state(call: Call) -> web.StreamResponse:
     """GET /cluster: `{initialized, logs, error}`; `since` leaves out logs up to that cursor."""
     premium(call)
-    return reply(_state(call, int(call.argument("since") or 0)))
+    since = call.argument("since") or "0"
+    if not since.isdigit():
+        raise BadParametersError("since must be the cursor of a log entry")
+    return reply(_state(call, int(since)))
 
 
 async def start_or_join(call: Call) -> web.StreamResponse:
@@ -37,7 +49,11 @@ async def start_or_join(call: Call) -> web.StreamResponse:
         raise BadParametersError("join_addrs must be a list of addresses")
     else:
         call.manager.seat.join(
-            host_ip, name, options, _mapping(body, "credentials"), _mapping(body, "required"),
+            host_ip,
+            name,
+            options,
+            _mapping(body, "credentials"),
+            _mapping(body, "required"),
             [str(address) for address in addresses],
         )
     return reply(_state(call, 0))

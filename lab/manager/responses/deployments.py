@@ -16,25 +16,71 @@ from lab.manager.stores.deployments import Deployment, NodeInstance, instance_co
 from lab.manager.transitions import timestamp
 
 _FIELDS = (
-    "id", "blueprint_id", "created_at", "updated_at", "created_by", "description", "inputs",
-    "outputs", "capabilities", "workflows", "groups", "policy_types", "policy_triggers",
-    "scaling_groups", "tenant_name", "visibility", "private_resource", "resource_availability",
+    "id",
+    "blueprint_id",
+    "created_at",
+    "updated_at",
+    "created_by",
+    "description",
+    "inputs",
+    "outputs",
+    "capabilities",
+    "workflows",
+    "groups",
+    "policy_types",
+    "policy_triggers",
+    "scaling_groups",
+    "tenant_name",
+    "visibility",
+    "private_resource",
+    "resource_availability",
 )
 _MODERN_FIELDS = (
-    "display_name", "labels", "site_name", "installation_status", "deployment_status",
-    "latest_execution_status", "environment_type",
+    "display_name",
+    "labels",
+    "site_name",
+    "installation_status",
+    "deployment_status",
+    "latest_execution_status",
+    "environment_type",
 )
 _NODE_FIELDS = (
-    "id", "deployment_id", "blueprint_id", "type", "type_hierarchy", "host_id", "properties",
-    "relationships", "plugins", "operations", "number_of_instances",
-    "deploy_number_of_instances", "planned_number_of_instances", "min_number_of_instances",
-    "max_number_of_instances", "tenant_name", "visibility", "created_by", "private_resource",
+    "id",
+    "deployment_id",
+    "blueprint_id",
+    "type",
+    "type_hierarchy",
+    "host_id",
+    "properties",
+    "relationships",
+    "plugins",
+    "operations",
+    "number_of_instances",
+    "deploy_number_of_instances",
+    "planned_number_of_instances",
+    "min_number_of_instances",
+    "max_number_of_instances",
+    "tenant_name",
+    "visibility",
+    "created_by",
+    "private_resource",
     "resource_availability",
 )
 _INSTANCE_FIELDS = (
-    "id", "node_id", "deployment_id", "host_id", "state", "version", "runtime_properties",
-    "relationships", "scaling_groups", "tenant_name", "visibility", "created_by",
-    "private_resource", "resource_availability",
+    "id",
+    "node_id",
+    "deployment_id",
+    "host_id",
+    "state",
+    "version",
+    "runtime_properties",
+    "relationships",
+    "scaling_groups",
+    "tenant_name",
+    "visibility",
+    "created_by",
+    "private_resource",
+    "resource_availability",
 )
 _COMPUTE = "cloudify.nodes.Compute"
 
@@ -54,7 +100,11 @@ async def create(call: Call) -> web.StreamResponse:
     deployment = environments.create(
         call.manager,
         environments.CreateRequest(
-            call.part("id"), blueprint, call.tenant, call.user.username, inputs,
+            call.part("id"),
+            blueprint,
+            call.tenant,
+            call.user.username,
+            inputs,
             body.get("visibility") or "tenant",
             to_flag("skip_plugins_validation", body.get("skip_plugins_validation", False)),
         ),
@@ -80,9 +130,7 @@ async def delete(call: Call) -> web.StreamResponse:
     modern = call.manager.traits.generation >= 5
     ignore = call.flag("force") if modern else call.flag("ignore_live_nodes")
     item = _wire(call, deployment)
-    environments.delete(
-        call.manager, deployment, user=call.user.username, ignore_live=ignore
-    )
+    environments.delete(call.manager, deployment, user=call.user.username, ignore_live=ignore)
     return nothing() if modern else reply(item)
 
 
@@ -136,9 +184,7 @@ async def get_instance(call: Call) -> web.StreamResponse:
         for instance in deployment.instances:
             if instance.id == call.part("id"):
                 return reply(chosen(call, _instance(deployment, instance)))
-    raise NotFoundError(
-        f"Requested `NodeInstance` with ID `{call.part('id')}` was not found"
-    )
+    raise NotFoundError(f"Requested `NodeInstance` with ID `{call.part('id')}` was not found")
 
 
 def _get(call: Call) -> Deployment:
@@ -173,7 +219,8 @@ def _wire(call: Call, deployment: Deployment) -> dict[str, Any]:
 
 def _modern(call: Call, deployment: Deployment) -> dict[str, Any]:
     runs = [
-        e for e in call.database.executions
+        e
+        for e in call.database.executions
         if (e.deployment_id, e.tenant) == (deployment.id, deployment.tenant)
     ]
     latest = runs[-1].status if runs else None

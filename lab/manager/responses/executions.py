@@ -15,15 +15,39 @@ from lab.manager.stores.executions import Execution
 from lab.manager.transitions import timestamp
 
 _FIELDS = (
-    "id", "workflow_id", "status", "deployment_id", "blueprint_id", "parameters", "error",
-    "is_system_workflow", "created_at", "created_by", "tenant_name", "visibility",
-    "private_resource", "resource_availability",
+    "id",
+    "workflow_id",
+    "status",
+    "deployment_id",
+    "blueprint_id",
+    "parameters",
+    "error",
+    "is_system_workflow",
+    "created_at",
+    "created_by",
+    "tenant_name",
+    "visibility",
+    "private_resource",
+    "resource_availability",
 )
 _TIME_FIELDS = ("started_at", "ended_at", "status_display", "is_dry_run", "scheduled_for")
 _EVENT_FIELDS = (
-    "_storage_id", "type", "timestamp", "reported_timestamp", "execution_id", "deployment_id",
-    "blueprint_id", "workflow_id", "node_name", "node_instance_id", "operation", "message",
-    "event_type", "level", "logger", "error_causes",
+    "_storage_id",
+    "type",
+    "timestamp",
+    "reported_timestamp",
+    "execution_id",
+    "deployment_id",
+    "blueprint_id",
+    "workflow_id",
+    "node_name",
+    "node_instance_id",
+    "operation",
+    "message",
+    "event_type",
+    "level",
+    "logger",
+    "error_causes",
 )
 
 
@@ -38,8 +62,7 @@ async def start(call: Call) -> web.StreamResponse:
     parameters = body.get("parameters") or {}
     if not isinstance(parameters, dict):
         raise BadParametersError(
-            f"request body's 'parameters' field must be a dict but is of type "
-            f"{type(parameters).__name__}"
+            f"request body's 'parameters' field must be a dict but is of type {type(parameters).__name__}"
         )
     execution = workflows.start(
         call.manager,
@@ -80,9 +103,7 @@ async def act(call: Call) -> web.StreamResponse:
     action = body.get("action")
     execution = _get(call)
     if not isinstance(action, str) or action not in known:
-        raise BadParametersError(
-            f"Invalid action: {action}, Valid action values are: {known}"
-        )
+        raise BadParametersError(f"Invalid action: {action}, Valid action values are: {known}")
     call.database.engine.cancel(execution, action, call.now)
     return reply(wire(call, execution))
 
@@ -93,11 +114,15 @@ async def list_events(call: Call) -> web.StreamResponse:
     items = [event.wire() for event in seen]
     for lowest, highest in _ranges(call):
         items = [
-            item for item in items
+            item
+            for item in items
             if lowest <= item["timestamp"] and (not highest or item["timestamp"] <= highest)
         ]
     return listing(
-        call, items, fields=_EVENT_FIELDS, default_sort="timestamp",
+        call,
+        items,
+        fields=_EVENT_FIELDS,
+        default_sort="timestamp",
         aliases={"@timestamp": "timestamp"},
     )
 
@@ -122,9 +147,7 @@ def _scheduled(value: object) -> float | None:
     try:
         return datetime.strptime(str(value), "%Y%m%d%H%M%z").timestamp()
     except ValueError:
-        raise BadParametersError(
-            "Scheduled time must be of the form YYYYMMDDHHMM+HHMM"
-        ) from None
+        raise BadParametersError("Scheduled time must be of the form YYYYMMDDHHMM+HHMM") from None
 
 
 def wire(call: Call, execution: Execution) -> dict[str, Any]:

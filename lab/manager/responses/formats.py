@@ -14,9 +14,7 @@ from lab.manager.exceptions import BadParametersError, NoSuchIncludeFieldError
 
 def reply(body: Any, status: int = 200) -> web.Response:
     """An answer in JSON."""
-    return web.Response(
-        status=status, text=json.dumps(body), content_type="application/json"
-    )
+    return web.Response(status=status, text=json.dumps(body), content_type="application/json")
 
 
 def nothing() -> web.Response:
@@ -54,12 +52,9 @@ def listing(
         BadParametersError: The page asked for is too large, or the numbers are none.
     """
     query = call.request.query
-    wanted = {
-        field: query.getall(field) for field in fields if field in query
-    }
+    wanted = {field: query.getall(field) for field in fields if field in query}
     found = [
-        item for item in items
-        if all(_text(item.get(field)) in values for field, values in wanted.items())
+        item for item in items if all(_text(item.get(field)) in values for field, values in wanted.items())
     ]
     orders = query.getall("_sort", []) or ([default_sort] if default_sort else [])
     for order in reversed([part for value in orders for part in value.split(",") if part]):
@@ -89,9 +84,7 @@ def _page(call: Call) -> tuple[int, int]:
     if offset < 0 or size < 0:
         raise BadParametersError("Invalid pagination parameters")
     if limit is not None and size > limit:
-        raise BadParametersError(
-            f"Invalid pagination size: {size}. The maximum size is {limit}"
-        )
+        raise BadParametersError(f"Invalid pagination size: {size}. The maximum size is {limit}")
     return offset, size
 
 
@@ -102,9 +95,7 @@ def _included(call: Call, item: Mapping[str, Any]) -> list[str] | None:
     names = [name.strip() for name in asked.split(",") if name.strip()]
     unknown = [name for name in names if name not in item]
     if unknown:
-        raise NoSuchIncludeFieldError(
-            f"Illegal fields in include query parameter: {', '.join(unknown)}"
-        )
+        raise NoSuchIncludeFieldError(f"Illegal fields in include query parameter: {', '.join(unknown)}")
     return names
 
 

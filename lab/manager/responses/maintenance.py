@@ -69,8 +69,7 @@ def check(maintenance: Maintenance, method: str, path: str) -> None:
 def _state(call: Call) -> web.Response:
     maintenance = call.database.maintenance
     remaining = [
-        {"id": e.id, "status": e.status, "deployment_id": e.deployment_id,
-         "workflow_id": e.workflow_id}
+        {"id": e.id, "status": e.status, "deployment_id": e.deployment_id, "workflow_id": e.workflow_id}
         for e in call.database.executions.active()
     ]
     return reply(

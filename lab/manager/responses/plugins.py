@@ -16,11 +16,27 @@ from lab.manager.stores.scoped import check_visibility
 from lab.manager.transitions import timestamp
 
 _FIELDS = (
-    "id", "archive_name", "package_name", "package_source", "package_version",
-    "supported_platform", "distribution", "distribution_version", "distribution_release",
-    "wheels", "excluded_wheels", "supported_py_versions", "uploaded_at", "created_by",
-    "tenant_name", "visibility", "private_resource", "resource_availability",
-    "file_server_path", "yaml_url_path", "title",
+    "id",
+    "archive_name",
+    "package_name",
+    "package_source",
+    "package_version",
+    "supported_platform",
+    "distribution",
+    "distribution_version",
+    "distribution_release",
+    "wheels",
+    "excluded_wheels",
+    "supported_py_versions",
+    "uploaded_at",
+    "created_by",
+    "tenant_name",
+    "visibility",
+    "private_resource",
+    "resource_availability",
+    "file_server_path",
+    "yaml_url_path",
+    "title",
 )
 
 
@@ -33,8 +49,12 @@ async def upload(call: Call) -> web.StreamResponse:
         if url and not size:
             await downloads.fetch(url, path)
         plugin = await uploads.register_plugin(
-            call.manager, path, tenant=call.tenant, visibility=visibility,
-            user=call.user.username, title=call.argument("title"),
+            call.manager,
+            path,
+            tenant=call.tenant,
+            visibility=visibility,
+            user=call.user.username,
+            title=call.argument("title"),
         )
     seconds = call.manager.settings.plugin_install_seconds
     plugin.installed_at = call.now + seconds
@@ -63,8 +83,8 @@ async def delete(call: Call) -> web.StreamResponse:
     used_by = [d.id for d in call.database.deployments if plugin.id in d.plugin_ids]
     if used_by and not force:
         raise PluginInUseError(
-            f"Plugin \"{plugin.id}\" is currently in use in deployments: {', '.join(used_by)}. "
-            f"You can \"force\" plugin removal if needed."
+            f'Plugin "{plugin.id}" is currently in use in deployments: {", ".join(used_by)}. '
+            f'You can "force" plugin removal if needed.'
         )
     wire = _wire(call, plugin)
     call.database.plugins.discard(plugin)
@@ -101,7 +121,9 @@ def _wire(call: Call, plugin: Plugin) -> dict[str, Any]:
     system = metadata.get("build_server_os_properties") or {}
     yaml_url = (
         f"plugin:{plugin.package_name}?version={plugin.package_version}&distribution="
-        f"{system.get('distribution')}" if plugin.has_yaml else ""
+        f"{system.get('distribution')}"
+        if plugin.has_yaml
+        else ""
     )
     wire: dict[str, Any] = {
         "id": plugin.id,
@@ -126,6 +148,7 @@ def _wire(call: Call, plugin: Plugin) -> dict[str, Any]:
     if _extra_fields(call):
         state = "installed" if call.now >= plugin.installed_at else "installing"
         wire["installation_state"] = {
-            "managers": {call.manager.machine.hostname: {"state": state}}, "agents": {},
+            "managers": {call.manager.machine.hostname: {"state": state}},
+            "agents": {},
         }
     return wire

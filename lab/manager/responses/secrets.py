@@ -13,8 +13,15 @@ from lab.manager.stores.secrets import Secret, check_value
 from lab.manager.transitions import timestamp
 
 _FIELDS = (
-    "key", "created_at", "updated_at", "visibility", "private_resource", "resource_availability",
-    "tenant_name", "created_by", "is_hidden_value",
+    "key",
+    "created_at",
+    "updated_at",
+    "visibility",
+    "private_resource",
+    "resource_availability",
+    "tenant_name",
+    "created_by",
+    "is_hidden_value",
 )
 
 
@@ -22,9 +29,14 @@ async def put(call: Call) -> web.StreamResponse:
     """PUT /secrets/KEY {value, update_if_exists, visibility, is_hidden_value}."""
     body = await call.json()
     new = Secret(
-        call.part("key"), call.tenant, body.get("visibility") or "tenant", call.user.username,
-        call.now, check_value(body.get("value")),
-        to_flag("is_hidden_value", body.get("is_hidden_value", False)), call.now,
+        call.part("key"),
+        call.tenant,
+        body.get("visibility") or "tenant",
+        call.user.username,
+        call.now,
+        check_value(body.get("value")),
+        to_flag("is_hidden_value", body.get("is_hidden_value", False)),
+        call.now,
     )
     update = to_flag("update_if_exists", body.get("update_if_exists", False))
     secret, _ = call.database.secrets.put(

@@ -17,8 +17,15 @@ from lab.manager.stores.snapshots import Snapshot
 from lab.manager.stores.tenants import check_identifier
 
 _FIELDS = (
-    "id", "status", "error", "created_at", "created_by", "tenant_name", "visibility",
-    "private_resource", "resource_availability",
+    "id",
+    "status",
+    "error",
+    "created_at",
+    "created_by",
+    "tenant_name",
+    "visibility",
+    "private_resource",
+    "resource_availability",
 )
 _RESTORE_FLAGS = ("restore_certificates", "no_reboot", "ignore_plugin_failure")
 
@@ -31,7 +38,9 @@ async def create(call: Call) -> web.StreamResponse:
     execution = actions.create(
         call.manager,
         actions.CreateRequest(
-            call.part("id"), call.tenant, call.user.username,
+            call.part("id"),
+            call.tenant,
+            call.user.username,
             include_events=to_flag("include_events", body.get("include_events", True)),
             include_logs=to_flag("include_logs", body.get("include_logs", True)),
             queue=queue,
@@ -74,9 +83,7 @@ async def upload(call: Call) -> web.StreamResponse:
             await downloads.fetch(url, path)
         elif not size:
             raise BadParametersError("Missing snapshot archive in the request body")
-        snapshot = Snapshot(
-            identifier, call.tenant, "private", call.user.username, call.now, "uploaded"
-        )
+        snapshot = Snapshot(identifier, call.tenant, "private", call.user.username, call.now, "uploaded")
         call.manager.files.adopt(path, snapshot.file)
         call.database.snapshots.add(snapshot)
         call.manager.replicate_files()
@@ -87,9 +94,7 @@ async def download(call: Call) -> web.StreamResponse:
     """GET /snapshots/ID/archive."""
     snapshot = _get(call)
     if snapshot.status == "failed":
-        raise SnapshotActionError(
-            f"Snapshot {snapshot.id} cannot be downloaded: its creation has failed"
-        )
+        raise SnapshotActionError(f"Snapshot {snapshot.id} cannot be downloaded: its creation has failed")
     if snapshot.status == "creating":
         raise ManagerError(f"[Errno 2] No such file or directory: '{snapshot.id}.zip'")
     path = call.manager.files.path(snapshot.file)
@@ -109,7 +114,10 @@ async def restore(call: Call) -> web.StreamResponse:
     for name in _RESTORE_FLAGS:
         parameters[name] = to_flag(name, body.get(name, False))
     request = actions.RestoreRequest(
-        _get(call), call.tenant, call.user.username, to_flag("force", body.get("force", False)),
+        _get(call),
+        call.tenant,
+        call.user.username,
+        to_flag("force", body.get("force", False)),
         parameters,
     )
     return reply(wire_execution(call, actions.restore(call.manager, request)))

@@ -28,9 +28,7 @@ async def version(call: Call) -> web.StreamResponse:
 
 async def token(call: Call) -> web.StreamResponse:
     """GET /tokens: the caller's token (generation 4 has one for each user, for ever)."""
-    return reply(
-        {"username": call.user.username, "value": call.user.token, "role": call.user.role}
-    )
+    return reply({"username": call.user.username, "value": call.user.token, "role": call.user.role})
 
 
 async def status(call: Call) -> web.StreamResponse:

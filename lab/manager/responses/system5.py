@@ -31,16 +31,40 @@ _SERVICES = {
 }
 _BROKER_SERVICES = ("RabbitMQ", "Monitoring Service", "Webserver")
 _TOKEN_FIELDS = (
-    "id", "value", "role", "username", "description", "expiration_date", "last_used",
+    "id",
+    "value",
+    "role",
+    "username",
+    "description",
+    "expiration_date",
+    "last_used",
 )
 _MANAGER_FIELDS = (
-    "id", "hostname", "private_ip", "public_ip", "version", "edition", "distribution",
-    "distro_release", "last_seen", "networks", "ca_cert_content", "fs_sync_node_id",
+    "id",
+    "hostname",
+    "private_ip",
+    "public_ip",
+    "version",
+    "edition",
+    "distribution",
+    "distro_release",
+    "last_seen",
+    "networks",
+    "ca_cert_content",
+    "fs_sync_node_id",
     "monitoring_username",
 )
 _BROKER_FIELDS = (
-    "name", "host", "management_host", "port", "networks", "is_external", "params",
-    "ca_cert_content", "username", "node_id",
+    "name",
+    "host",
+    "management_host",
+    "port",
+    "networks",
+    "is_external",
+    "params",
+    "ca_cert_content",
+    "username",
+    "node_id",
 )
 _DB_FIELDS = ("name", "host", "is_external", "node_id")
 
@@ -48,6 +72,11 @@ _DB_FIELDS = ("name", "host", "is_external", "node_id")
 async def ok(call: Call) -> web.StreamResponse:
     """GET /ok."""
     return web.Response(text="OK")
+
+
+async def license_check(call: Call) -> web.StreamResponse:
+    """GET /license-check: whether there is a licence; the lab's managers have one."""
+    return reply("OK")
 
 
 async def status(call: Call) -> web.StreamResponse:
@@ -73,12 +102,14 @@ async def cluster_status(call: Call) -> web.StreamResponse:
             "status": word,
             "services": {
                 "broker": {
-                    "is_external": False, "status": word,
+                    "is_external": False,
+                    "status": word,
                     "nodes": {call.manager.machine.hostname: _node(call, _BROKER_SERVICES)},
                 },
                 "db": {"is_external": False, "status": word, "nodes": {}},
                 "manager": {
-                    "is_external": False, "status": word,
+                    "is_external": False,
+                    "status": word,
                     "nodes": {call.manager.machine.hostname: _node(call, tuple(_SERVICES))},
                 },
             },
@@ -140,11 +171,20 @@ async def change_members(call: Call) -> web.StreamResponse:
 async def config(call: Call) -> web.StreamResponse:
     """GET /config: with a `scope` by name, without one as a list."""
     items = [
-        {"name": name, "value": value, "scope": "rest", "schema": None, "is_editable": True,
-         "updater_name": None, "updated_at": None}
+        {
+            "name": name,
+            "value": value,
+            "scope": "rest",
+            "schema": None,
+            "is_editable": True,
+            "updater_name": None,
+            "updated_at": None,
+        }
         for name, value in (
-            ("blueprint_folder_max_size_mb", 50), ("blueprint_folder_max_files", 10000),
-            ("default_page_size", 1000), ("rest_service_log_level", "INFO"),
+            ("blueprint_folder_max_size_mb", 50),
+            ("blueprint_folder_max_files", 10000),
+            ("default_page_size", 1000),
+            ("rest_service_log_level", "INFO"),
         )
     ]
     if call.argument("scope"):
@@ -165,9 +205,7 @@ async def create_token(call: Call) -> web.StreamResponse:
     """POST /tokens {description, expiration_date}; this once with the whole value."""
     body = await call.json(optional=True)
     description = body.get("description")
-    token = call.database.users.make_token(
-        call.user, str(description) if description else None
-    )
+    token = call.database.users.make_token(call.user, str(description) if description else None)
     return reply(_token(call, token))
 
 
@@ -181,8 +219,7 @@ async def delete_token(call: Call) -> web.StreamResponse:
 async def snapshot_status(call: Call) -> web.StreamResponse:
     """GET /snapshot-status: whether a restore is in progress."""
     running = any(
-        execution.workflow_id == "restore_snapshot"
-        for execution in call.database.executions.active()
+        execution.workflow_id == "restore_snapshot" for execution in call.database.executions.active()
     )
     words = "Snapshot restore in progress..." if running else "Snapshot restore not in progress"
     return reply({"status": words})
@@ -198,9 +235,7 @@ def _extra(name: str) -> dict[str, Any]:
         "supervisord": {
             "unit_id": _SERVICES[name],
             "display_name": name,
-            "instances": [
-                {"Id": _SERVICES[name], "Description": name, "state": "running"}
-            ],
+            "instances": [{"Id": _SERVICES[name], "Description": name, "state": "running"}],
         }
     }
 
@@ -208,7 +243,9 @@ def _extra(name: str) -> dict[str, Any]:
 def _node(call: Call, services: tuple[str, ...]) -> dict[str, Any]:
     manager = call.manager
     metric = {
-        "metric_name": "up", "metric_type": "node", "healthy": _word(call) == "OK",
+        "metric_name": "up",
+        "metric_type": "node",
+        "healthy": _word(call) == "OK",
         "last_check": timestamp(call.now),
     }
     return {
@@ -217,16 +254,18 @@ def _node(call: Call, services: tuple[str, ...]) -> dict[str, Any]:
         "version": manager.version,
         "status": _word(call),
         "failures": [],
-        "services": {
-            name: {"status": "Active", "extra_info": _extra(name)} for name in services
-        },
+        "services": {name: {"status": "Active", "extra_info": _extra(name)} for name in services},
         "metrics": [metric],
     }
 
 
 def _token(call: Call, token: Token) -> dict[str, Any]:
     return {
-        "id": token.id, "value": token.value, "username": token.username,
-        "role": call.user.role, "description": token.description,
-        "expiration_date": None, "last_used": timestamp(token.last_used),
+        "id": token.id,
+        "value": token.value,
+        "username": token.username,
+        "role": call.user.role,
+        "description": token.description,
+        "expiration_date": None,
+        "last_used": timestamp(token.last_used),
     }

@@ -19,8 +19,12 @@ NOT_LIVE = ("uninitialized", "deleted")
 """The states of node instances that do not stand in the way of a deletion."""
 
 _KINDS: dict[str, tuple[type, ...]] = {
-    "string": (str,), "integer": (int,), "float": (int, float), "boolean": (bool,),
-    "list": (list,), "dict": (dict,),
+    "string": (str,),
+    "integer": (int,),
+    "float": (int, float),
+    "boolean": (bool,),
+    "list": (list,),
+    "dict": (dict,),
 }
 
 
@@ -85,13 +89,13 @@ def resolve_inputs(plan: Plan, given: dict[str, Any]) -> dict[str, Any]:
             f"{', '.join(plan.inputs) or 'none'}"
         )
     missing = [
-        name for name, schema in plan.inputs.items()
+        name
+        for name, schema in plan.inputs.items()
         if name not in given and "default" not in schema and schema.get("required", True)
     ]
     if missing:
         raise MissingRequiredInputError(
-            f"Required inputs {missing} were not specified - expected inputs: "
-            f"{list(plan.inputs)}"
+            f"Required inputs {missing} were not specified - expected inputs: {list(plan.inputs)}"
         )
     resolved: dict[str, Any] = {}
     for name, schema in plan.inputs.items():
@@ -132,7 +136,8 @@ def make_instances(plan: Plan, seed: str) -> list[NodeInstance]:
                 for target in instances.get(relationship.get("target"), []):
                     instance.relationships.append(
                         {
-                            "target_name": target.node_id, "target_id": target.id,
+                            "target_name": target.node_id,
+                            "target_id": target.id,
                             "type": relationship.get("type"),
                         }
                     )

@@ -59,12 +59,11 @@ class Executions(Scoped[Execution]):
     def __init__(self) -> None:
         super().__init__("Execution")
 
-    def active(self, *, tenant: str | None = None, deployment_id: str | None = None) -> (
-        list[Execution]
-    ):
+    def active(self, *, tenant: str | None = None, deployment_id: str | None = None) -> list[Execution]:
         """What runs now: everywhere, or on one deployment."""
         return [
-            execution for execution in self
+            execution
+            for execution in self
             if execution.active
             and (
                 deployment_id is None

@@ -61,7 +61,13 @@ class Plugins(Scoped[Plugin]):
         super().__init__("Plugin")
 
     def register(
-        self, received: ReceivedPlugin, *, tenant: str, visibility: str, user: str, now: float,
+        self,
+        received: ReceivedPlugin,
+        *,
+        tenant: str,
+        visibility: str,
+        user: str,
+        now: float,
         title: str | None,
     ) -> Plugin:
         """Keep what was uploaded.
@@ -73,13 +79,19 @@ class Plugins(Scoped[Plugin]):
         if received.yaml is not None:
             _check_yaml(received.yaml)
         new = Plugin(
-            str(uuid.uuid4()), tenant, visibility, user, now, received.metadata, title,
-            received.yaml is not None, received.wagon.stat().st_size, now,
+            str(uuid.uuid4()),
+            tenant,
+            visibility,
+            user,
+            now,
+            received.metadata,
+            title,
+            received.yaml is not None,
+            received.wagon.stat().st_size,
+            now,
         )
         for other in self:
-            same = (other.package_name, other.archive_name) == (
-                new.package_name, new.archive_name
-            )
+            same = (other.package_name, other.archive_name) == (new.package_name, new.archive_name)
             visible = other.tenant == tenant or "global" in (other.visibility, visibility)
             if same and visible:
                 raise ConflictError(
@@ -92,9 +104,9 @@ class Plugins(Scoped[Plugin]):
     def named(self, tenant: str, package_name: str, version: str | None = None) -> Plugin | None:
         """The newest plugin a tenant sees of a package, or the one of a version."""
         found = [
-            plugin for plugin in self.seen_by(tenant)
-            if plugin.package_name == package_name
-            and (not version or plugin.package_version == version)
+            plugin
+            for plugin in self.seen_by(tenant)
+            if plugin.package_name == package_name and (not version or plugin.package_version == version)
         ]
         return found[-1] if found else None
 

@@ -25,9 +25,7 @@ def check_visibility(value: object, allowed: tuple[str, ...] = VISIBILITIES) -> 
         BadParametersError: It is none.
     """
     if not isinstance(value, str) or value not in allowed:
-        raise BadParametersError(
-            f"Invalid visibility: `{value}`. Allowed visibility's are: {list(allowed)}"
-        )
+        raise BadParametersError(f"Invalid visibility: `{value}`. Allowed visibility's are: {list(allowed)}")
     return value
 
 
@@ -95,15 +93,14 @@ class Scoped(Generic[R]):
         """
         found = self.find(tenant, identifier)
         if found is None:
-            raise NotFoundError(
-                f"Requested `{self.kind}` with ID `{identifier}` was not found"
-            )
+            raise NotFoundError(f"Requested `{self.kind}` with ID `{identifier}` was not found")
         return found
 
     def seen_by(self, tenant: str, *, everywhere: bool = False) -> list[R]:
         """What a tenant sees, oldest first; `everywhere`: what all see together."""
         return [
-            item for item in self._items.values()
+            item
+            for item in self._items.values()
             if everywhere or item.tenant == tenant or item.visibility == "global"
         ]
 
@@ -150,8 +147,7 @@ class Scoped(Generic[R]):
         wanted = check_visibility(visibility, allowed)
         if VISIBILITIES.index(wanted) < VISIBILITIES.index(item.visibility):
             raise IllegalActionError(
-                f"Can't set the visibility of `{item.id}` to {wanted} because it already has "
-                f"wider visibility"
+                f"Can't set the visibility of `{item.id}` to {wanted} because it already has wider visibility"
             )
         if wanted == "global" and item.visibility != "global":
             for other in self._items.values():

@@ -39,9 +39,7 @@ class Secrets(Scoped[Secret]):
     def __init__(self) -> None:
         super().__init__("Secret")
 
-    def put(
-        self, new: Secret, *, update_if_exists: bool, visibility_given: bool
-    ) -> tuple[Secret, bool]:
+    def put(self, new: Secret, *, update_if_exists: bool, visibility_given: bool) -> tuple[Secret, bool]:
         """Create a secret, or with `update_if_exists` give the one that is there another value.
 
         Returns:

@@ -26,7 +26,7 @@ def check_identifier(value: str, what: str) -> str:
     if len(value) > 256 or not _NAME.fullmatch(value):
         raise BadParametersError(
             f"The `{what}` argument contains illegal characters or is too long. Only letters, "
-            "digits and the characters \"-\", \".\" and \"_\" are allowed, it must begin with a "
+            'digits and the characters "-", "." and "_" are allowed, it must begin with a '
             "letter and have 256 characters at most"
         )
     return value
@@ -43,9 +43,7 @@ class Tenant:
 class Tenants:
     """Every tenant; `default_tenant` is always among them."""
 
-    by_name: dict[str, Tenant] = field(
-        default_factory=lambda: {DEFAULT_TENANT: Tenant(DEFAULT_TENANT)}
-    )
+    by_name: dict[str, Tenant] = field(default_factory=lambda: {DEFAULT_TENANT: Tenant(DEFAULT_TENANT)})
 
     def __contains__(self, name: str) -> bool:
         return name in self.by_name
@@ -71,9 +69,7 @@ class Tenants:
         try:
             return self.by_name[name]
         except KeyError:
-            raise NotFoundError(
-                f"Requested `Tenant` with ID `{name}` was not found"
-            ) from None
+            raise NotFoundError(f"Requested `Tenant` with ID `{name}` was not found") from None
 
     def delete(self, name: str, *, in_use: bool) -> Tenant:
         """Delete an empty tenant.
@@ -85,7 +81,5 @@ class Tenants:
         if name == DEFAULT_TENANT:
             raise IllegalActionError("Default tenant deletion is not allowed")
         if in_use:
-            raise IllegalActionError(
-                f"Cannot delete tenant `{name}`: it has resources, delete them first"
-            )
+            raise IllegalActionError(f"Cannot delete tenant `{name}`: it has resources, delete them first")
         return self.by_name.pop(name)

@@ -7,101 +7,23 @@ import re
 import secrets
 import shutil
 import stat as modes
-import time
-from collections.abc import Callable
 from pathlib import Path
 
+from lab.sandbox.shell.commands_listing import (
+    basename,
+    df,
+    dirname,
+    ls,
+    readlink,
+    stat,
+)
+from lab.sandbox.shell.conditions import test
 from lab.sandbox.shell.context import Context, ShellCommand, UsageError, parse_options
-
-
-async def test(context: Context) -> int:
-    """Conditions; as `[` it wants a closing `]`."""
-    words = list(context.args)
-    if context.name == "[" and (not words or words.pop() != "]"):
-        context.err("missing ']'")
-        return 2
-    try:
-        return 0 if _either(context, words) else 1
-    except (ValueError, IndexError):
-        context.err("argument expected")
-        return 2
-
-
-def _either(context: Context, words: list[str]) -> bool:
-    for operator, combine in (("-o", any), ("-a", all)):
-        if operator in words[1:-1] and len(words) > 3:
-            position = words.index(operator, 1)
-            halves = (words[:position], words[position + 1 :])
-            return combine([_either(context, half) for half in halves])
-    if not words:
-        return False
-    if words[0] == "!" and len(words) > 1:
-        return not _either(context, words[1:])
-    if len(words) == 1:
-        return bool(words[0])
-    if len(words) == 2:
-        return _unary(context, words[0], words[1])
-    if len(words) == 3:
-        return _binary(words[0], words[1], words[2])
-    raise ValueError("too many arguments")
-
-
-def _unary(context: Context, operator: str, value: str) -> bool:
-    if operator in ("-n", "-z"):
-        return bool(value) == (operator == "-n")
-    try:
-        host = context.files.statable(value, follow=operator not in ("-L", "-h"))
-        seen = os.lstat(host) if operator in ("-L", "-h") else os.stat(host)
-    except OSError:
-        return False
-    checks: dict[str, Callable[[], bool]] = {
-        "-e": lambda: True,
-        "-f": lambda: modes.S_ISREG(seen.st_mode),
-        "-d": lambda: modes.S_ISDIR(seen.st_mode),
-        "-L": lambda: modes.S_ISLNK(seen.st_mode),
-        "-h": lambda: modes.S_ISLNK(seen.st_mode),
-        "-s": lambda: seen.st_size > 0,
-        "-x": lambda: bool(seen.st_mode & 0o111),
-        "-w": lambda: context.files.may_write(value),
-        "-r": lambda: _is_readable(context, value),
-    }
-    if operator not in checks:
-        raise ValueError(operator)
-    return checks[operator]()
-
-
-def _is_readable(context: Context, path: str) -> bool:
-    try:
-        context.files.readable(path)
-    except OSError:
-        return False
-    return True
-
-
-def _binary(left: str, operator: str, right: str) -> bool:
-    if operator in ("=", "=="):
-        return left == right
-    if operator == "!=":
-        return left != right
-    numbers = int(left), int(right)
-    results = {
-        "-eq": numbers[0] == numbers[1],
-        "-ne": numbers[0] != numbers[1],
-        "-lt": numbers[0] < numbers[1],
-        "-le": numbers[0] <= numbers[1],
-        "-gt": numbers[0] > numbers[1],
-        "-ge": numbers[0] >= numbers[1],
-    }
-    if operator not in results:
-        raise ValueError(operator)
-    return results[operator]
 
 
 async def mkdir(context: Context) -> int:
     """Make directories."""
-    options, operands = parse_options(
-        context.args, "pv", "m", {"parents": "p", "mode=": "m"}
-    )
+    options, operands = parse_options(context.args, "pv", "m", {"parents": "p", "mode=": "m"})
     _need(operands)
     code = 0
     for path in operands:
@@ -128,9 +50,7 @@ def _make_parents(context: Context, inside: str) -> None:
 
 async def rm(context: Context) -> int:
     """Remove files and trees."""
-    options, operands = parse_options(
-        context.args, "rRfdv", long={"recursive": "r", "force": "f"}
-    )
+    options, operands = parse_options(context.args, "rRfdv", long={"recursive": "r", "force": "f"})
     force, tree = "f" in options, bool({"r", "R"} & set(options))
     if not operands and not force:
         raise UsageError("missing operand")
@@ -196,9 +116,7 @@ async def copy(context: Context) -> int:
 
 async def move(context: Context) -> int:
     """`mv`: rename."""
-    options, operands = parse_options(
-        context.args, "fvnT", "t", {"force": "f", "no-target-directory": "T"}
-    )
+    options, operands = parse_options(context.args, "fvnT", "t", {"force": "f", "no-target-directory": "T"})
     sources, target = _targets(operands, options)
     code = 0
     for source in sources:
@@ -347,148 +265,6 @@ async def mktemp(context: Context) -> int:
     else:
         os.close(os.open(host, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     context.out(f"{name}\n")
-    return 0
-
-
-async def stat(context: Context) -> int:
-    """What there is to know about files, by a format."""
-    options, operands = parse_options(
-        context.args, "Lt", "c", {"format=": "c", "printf=": "p", "dereference": "L"}
-    )
-    code = 0
-    for path in operands:
-        try:
-            host = context.files.statable(path, follow="L" in options)
-            seen = os.stat(host) if "L" in options else os.lstat(host)
-        except OSError as error:
-            code = context.failed("cannot stat ", path, error)
-            continue
-        text = options.get("c", options.get("p", "  File: %n\n  Size: %s\t%F\nAccess: (%a/%A)"))
-        line = _format_stat(context, text, path, seen)
-        context.out(line if "p" in options else f"{line}\n")
-    return code
-
-
-_KINDS = {
-    modes.S_IFREG: "regular file",
-    modes.S_IFDIR: "directory",
-    modes.S_IFLNK: "symbolic link",
-    modes.S_IFSOCK: "socket",
-    modes.S_IFIFO: "fifo",
-    modes.S_IFCHR: "character special file",
-}
-
-
-def _format_stat(context: Context, text: str, path: str, seen: os.stat_result) -> str:
-    user = context.machine.ssh_user
-    name = user if context.files.owner(path) == "user" and not context.files.privileged else "root"
-    number = "1000" if name == user else "0"
-    kind = _KINDS.get(modes.S_IFMT(seen.st_mode), "file")
-    empty = kind == "regular file" and seen.st_size == 0
-    values = {
-        "n": path,
-        "s": str(seen.st_size),
-        "a": f"{modes.S_IMODE(seen.st_mode):o}",
-        "A": modes.filemode(seen.st_mode),
-        "f": f"{seen.st_mode:x}",
-        "F": "regular empty file" if empty else kind,
-        "U": name,
-        "G": name,
-        "u": number,
-        "g": number,
-        "i": str(seen.st_ino),
-        "h": str(seen.st_nlink),
-        "X": str(int(seen.st_atime)),
-        "Y": str(int(seen.st_mtime)),
-        "Z": str(int(seen.st_ctime)),
-        "%": "%",
-    }
-    return re.sub(r"%(.)", lambda match: values.get(match[1], "?"), text)
-
-
-async def ls(context: Context) -> int:
-    """List files."""
-    options, operands = parse_options(context.args, "1alAhdRtrF")
-    code = 0
-    for path in operands or ["."]:
-        try:
-            host = context.files.statable(path)
-            if not os.path.lexists(host):
-                raise FileNotFoundError(2, "No such file or directory")
-            if host.is_dir() and "d" not in options:
-                names = sorted(os.listdir(context.files.readable(path)))
-                hidden = {"a", "A"} & set(options)
-                shown = [(name, host / name) for name in names if hidden or name[0] != "."]
-            else:
-                shown = [(path, host)]
-        except OSError as error:
-            context.err(f"cannot access '{path}': {error.strerror}")
-            code = 2
-            continue
-        for name, one in shown:
-            context.out(_listed(name, one, "l" in options))
-    return code
-
-
-def _listed(name: str, host: Path, long: bool) -> str:
-    if not long:
-        return f"{name}\n"
-    seen = os.lstat(host)
-    moment = time.strftime("%b %d %H:%M", time.gmtime(seen.st_mtime))
-    return f"{modes.filemode(seen.st_mode)} {seen.st_nlink} {seen.st_size} {moment} {name}\n"
-
-
-async def df(context: Context) -> int:
-    """Free space, in blocks of 1024 bytes."""
-    _, operands = parse_options(context.args, "PkhT", "B")
-    context.out("Filesystem     1024-blocks      Used Available Capacity Mounted on\n")
-    code = 0
-    for path in operands or ["/"]:
-        try:
-            host = context.files.statable(path)
-            seen = os.statvfs(host)
-        except OSError as error:
-            context.err(f"{path}: {error.strerror}")
-            code = 1
-            continue
-        unit = seen.f_frsize
-        total, free, available = (
-            count * unit // 1024 for count in (seen.f_blocks, seen.f_bfree, seen.f_bavail)
-        )
-        used = total - free
-        share = round(100 * used / (used + available)) if used + available else 0
-        context.out(f"/dev/vda1 {total} {used} {available} {share}% /\n")
-    return code
-
-
-async def readlink(context: Context) -> int:
-    """Where links lead; `-f` and `realpath` resolve all of them."""
-    options, operands = parse_options(context.args, "fenmqs")
-    full = bool({"f", "e", "m"} & set(options)) or context.name == "realpath"
-    code = 0
-    for path in operands:
-        try:
-            if full:
-                context.out(f"{context.files.place(path).inside}\n")
-            else:
-                context.out(f"{os.readlink(context.files.statable(path, follow=False))}\n")
-        except OSError:
-            code = 1
-    return code
-
-
-async def dirname(context: Context) -> int:
-    """Paths without their last part."""
-    for path in context.args:
-        context.out(f"{os.path.dirname(path.rstrip('/')) or ('/' if path[0] == '/' else '.')}\n")
-    return 0
-
-
-async def basename(context: Context) -> int:
-    """The last part of a path."""
-    name = context.args[0].rstrip("/").rpartition("/")[2]
-    suffix = context.args[1] if len(context.args) > 1 else ""
-    context.out(f"{name.removesuffix(suffix) if name != suffix else name}\n")
     return 0
 
 

@@ -134,9 +134,7 @@ async def timeout(context: Context) -> int:
         context.err(f"invalid time interval '{words[0]}'")
         return _USAGE
     try:
-        return await asyncio.wait_for(
-            context.run(tuple(words[1:]), context.env), limit or None
-        )
+        return await asyncio.wait_for(context.run(tuple(words[1:]), context.env), limit or None)
     except asyncio.TimeoutError:
         return _TIMED_OUT
 
@@ -187,9 +185,7 @@ async def getent(context: Context) -> int:
     lines = context.machine.path(files[context.args[0]]).read_text(encoding="utf-8").splitlines()
     keys = context.args[1:]
     separator = None if context.args[0] == "hosts" else ":"
-    found = [
-        line for line in lines if line and (not keys or set(line.split(separator)[:3]) & set(keys))
-    ]
+    found = [line for line in lines if line and (not keys or set(line.split(separator)[:3]) & set(keys))]
     context.out("".join(f"{line}\n" for line in found))
     return 0 if found else 2
 

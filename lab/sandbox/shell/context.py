@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -102,9 +103,7 @@ def parse_options(
     return options, operands
 
 
-def _letters(
-    letters: str, flags: str, valued: str, options: dict[str, str], pending: list[str]
-) -> None:
+def _letters(letters: str, flags: str, valued: str, options: dict[str, str], pending: list[str]) -> None:
     while letters:
         letter, letters = letters[0], letters[1:]
         if letter in flags:
@@ -116,3 +115,11 @@ def _letters(
             return
         else:
             raise UsageError(f"invalid option -- '{letter}'")
+
+
+_ESCAPES = {"n": "\n", "t": "\t", "\\": "\\", "r": "\r", "a": "\a", "b": "\b", '"': '"', "'": "'"}
+
+
+def unescape(text: str) -> str:
+    """Backslash escapes as echo -e, printf and tr read them."""
+    return re.sub(r"\\(.)", lambda match: _ESCAPES.get(match[1], match[0]), text)

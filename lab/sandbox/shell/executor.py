@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from lab.sandbox.base import NOT_FOUND, Descriptors
 from lab.sandbox.shell.files import Files
-from lab.sandbox.shell.parser import Parser, ShellSyntaxError
+from lab.sandbox.shell.parser import Parser
+from lab.sandbox.shell.redirects import apply, close, duplicate
 from lab.sandbox.shell.syntax import (
     AndOr,
     For,
@@ -22,6 +24,7 @@ from lab.sandbox.shell.syntax import (
     While,
 )
 from lab.sandbox.shell.syntax import Sequence as Script
+from lab.sandbox.shell.word_parser import ShellSyntaxError
 from lab.sandbox.shell.words import Expander, ExpansionError, exported
 from lab.sandbox.stdio import Reader, Stdio
 
@@ -29,7 +32,12 @@ if TYPE_CHECKING:
     from lab.machine import Machine
 
 MAX_LOOPS = 100_000
-_BROKEN_PIPE = 141
+BROKEN_PIPE = 141
+"""The exit code of what SIGPIPE has ended."""
+
+
+left_behind: ContextVar[set[asyncio.Task[int]]] = ContextVar("left_behind")
+"""Where a job keeps what its shells have put into the background."""
 
 
 class ExitShell(Exception):  # noqa: N818  (not an error: `exit`)
@@ -74,9 +82,7 @@ class Shell:
         self.options: set[str] = set()
         self.line_name = arguments[0]
         self.files = Files(machine.disk_map, machine.access, privileged, cwd)
-        self._expander = Expander(
-            self.variables, list(arguments), 0, False, self.files, self._captured
-        )
+        self._expander = Expander(self.variables, list(arguments), 0, False, self.files, self._captured)
         self._capture_streams: Descriptors = (0, 1, 2)
         self._unchecked = 0
         self._background: list[asyncio.Task[int]] = []
@@ -97,9 +103,7 @@ class Shell:
 
     def copy(self) -> Shell:
         """A subshell."""
-        twin = Shell(
-            self.machine, self.variables, self.files.cwd, self.privileged, self.arguments
-        )
+        twin = Shell(self.machine, self.variables, self.files.cwd, self.privileged, self.arguments)
         twin.exported = set(self.exported)
         twin.options = set(self.options)
         twin.line_name = self.line_name
@@ -166,10 +170,11 @@ class Shell:
             if item.background:
                 twin = self.copy()
                 one = AndOr(item.items)
-                copies = _duplicate(streams)
-                self._background.append(
-                    asyncio.ensure_future(twin._detached(Script((one,)), copies))
-                )
+                copies = duplicate(streams)
+                task = asyncio.ensure_future(twin._detached(Script((one,)), copies))
+                self._background.append(task)
+                left_behind.get().add(task)
+                task.add_done_callback(left_behind.get().discard)
                 code = 0
             else:
                 code = await self._and_or(item, streams)
@@ -180,7 +185,7 @@ class Shell:
         try:
             return await self.run_script(streams, script)
         finally:
-            _close(streams)
+            close(streams)
 
     async def _and_or(self, item: AndOr, streams: Descriptors) -> int:
         code = 0
@@ -237,7 +242,7 @@ class Shell:
         except ExitShell as end:
             return end.code
         finally:
-            _close(streams)
+            close(streams)
 
     async def _node(self, node: Node, streams: Descriptors) -> int:
         try:
@@ -255,10 +260,10 @@ class Shell:
             self.complain(own, str(error))
             raise ExitShell(NOT_FOUND) from None
         except BrokenPipeError:
-            return _BROKEN_PIPE
+            return BROKEN_PIPE
         finally:
             self._capture_streams = before
-            _close(own)
+            close(own)
 
     async def _dispatch(self, node: Node, streams: Descriptors) -> int:
         if isinstance(node, Simple):
@@ -317,9 +322,7 @@ class Shell:
         from lab.sandbox.shell.programs import run_builtin, run_program
 
         words = await self._expander.fields(node.words)
-        assigned = {
-            name: await self._expander.text(word) for name, word in node.assignments
-        }
+        assigned = {name: await self._expander.text(word) for name, word in node.assignments}
         if not words:
             self.variables.update(assigned)
             return self.status if assigned and _substitutes(node) else 0
@@ -332,72 +335,27 @@ class Shell:
         env = {**exported(self.variables, self.exported), **assigned}
         return await run_program(self, tuple(words), env, streams)
 
-    async def _redirected(
-        self, redirects: Sequence[Redirect], streams: Descriptors
-    ) -> Descriptors | None:
-        own = list(_duplicate(streams))
+    async def _redirected(self, redirects: Sequence[Redirect], streams: Descriptors) -> Descriptors | None:
+        own = list(duplicate(streams))
         before = self._capture_streams
         self._capture_streams = streams
         try:
             for redirect in redirects:
                 text = await self._expander.text(redirect.target)
-                self._redirect(own, redirect, text)
+                apply(own, redirect, text, self.files)
         except OSError as error:
             self.complain(streams, f"{text}: {error.strerror}")
-            _close(tuple(own))
+            close(tuple(own))
             return None
         except BaseException:
-            _close(tuple(own))
+            close(tuple(own))
             raise
         finally:
             self._capture_streams = before
         return own[0], own[1], own[2]
 
-    def _redirect(self, own: list[int], redirect: Redirect, text: str) -> None:
-        operator, number = redirect.operator, redirect.descriptor
-        if operator in (">&", "<&") and (text.isdigit() or text == "-"):
-            source = own[int(text)] if text in "012" else -1
-            fresh = os.open(os.devnull, os.O_RDWR) if source < 0 else os.dup(source)
-        elif operator in ("<<", "<<-", "<<<"):
-            fresh = _document(text + ("\n" if operator == "<<<" else ""))
-        elif operator == "<":
-            fresh = os.open(self.files.readable(text), os.O_RDONLY | os.O_CLOEXEC)
-        else:
-            more = os.O_APPEND if operator in (">>", "&>>") else os.O_TRUNC
-            flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | more
-            fresh = os.open(self.files.writable(text), flags, 0o644)
-        if number > 2:
-            os.close(fresh)
-            return
-        os.close(own[number])
-        own[number] = fresh
-        if operator in ("&>", "&>>"):
-            os.close(own[2])
-            own[2] = os.dup(fresh)
-
 
 def _substitutes(node: Simple) -> bool:
     from lab.sandbox.shell.syntax import Substitution
 
-    return any(
-        isinstance(part, Substitution) for _, word in node.assignments for part in word.parts
-    )
-
-
-def _document(text: str) -> int:
-    descriptor = os.memfd_create("document", os.MFD_CLOEXEC)
-    data = text.encode(errors="surrogateescape")
-    while data:
-        data = data[os.write(descriptor, data) :]
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    return descriptor
-
-
-def _duplicate(streams: Descriptors) -> Descriptors:
-    return os.dup(streams[0]), os.dup(streams[1]), os.dup(streams[2])
-
-
-def _close(streams: tuple[int, ...]) -> None:
-    for descriptor in streams:
-        os.close(descriptor)
-
+    return any(isinstance(part, Substitution) for _, word in node.assignments for part in word.parts)

@@ -12,31 +12,23 @@ from lab.sandbox.shell.syntax import (
     If,
     Literal,
     Node,
-    Parameter,
-    Part,
     Pipeline,
     Redirect,
     Sequence,
     Simple,
-    Substitution,
     While,
     Word,
 )
+from lab.sandbox.shell.word_parser import META, ShellSyntaxError, WordParser
 
-_META = " \t\n;&|()<>"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=")
 _REDIRECT = re.compile(r"(\d*)(&>>|&>|<<-|<<<|<<|>>|>&|<&|>\||>|<)")
-_OPERATORS = (":-", ":=", ":?", ":+", "##", "%%", "-", "=", "?", "+", "#", "%")
 _ENDS = ("then", "elif", "else", "fi", "do", "done", "}")
 _UNSUPPORTED = ("case", "function", "select", "[[", "((")
 
 
-class ShellSyntaxError(Exception):
-    """The script is wrong, or uses what this shell does not have."""
-
-
-class Parser:
+class Parser(WordParser):
     """Parses one script.
 
     Args:
@@ -44,8 +36,7 @@ class Parser:
     """
 
     def __init__(self, text: str) -> None:
-        self._text = text
-        self._at = 0
+        super().__init__(text)
         self._documents: list[tuple[list[Redirect], int, str, bool]] = []
 
     def parse(self) -> Sequence:
@@ -58,14 +49,6 @@ class Parser:
         if self._at < len(self._text):
             raise self._unexpected()
         return sequence
-
-    def _unexpected(self) -> ShellSyntaxError:
-        rest = self._text[self._at :].split("\n")[0][:20]
-        what = f"unexpected token `{rest}'" if rest else "unexpected end of file"
-        return ShellSyntaxError(f"syntax error near {what}" if rest else f"syntax error: {what}")
-
-    def _peek(self, text: str) -> bool:
-        return self._text.startswith(text, self._at)
 
     def _blanks(self, *, newlines: bool = False) -> None:
         while self._at < len(self._text):
@@ -104,19 +87,12 @@ class Parser:
         word = Word((Literal(body, True),)) if quoted else Parser(body).quoted_text()
         return Redirect(redirect.descriptor, "<<", word)
 
-    def quoted_text(self) -> Word:
-        """The whole text as if between double quotes: the body of a here-document."""
-        parts: list[Part] = []
-        while self._at < len(self._text):
-            self._quoted_part(parts)
-        return Word(_joined(parts))
-
     def _reserved(self) -> str:
         found = re.compile(r"[a-z]+|[{}]").match(self._text, self._at)
         if found is None:
             return ""
         after = self._text[found.end() : found.end() + 1]
-        return found[0] if not after or after in _META else ""
+        return found[0] if not after or after in META else ""
 
     def _sequence(self, ends: Collection[str]) -> Sequence:
         items: list[AndOr] = []
@@ -253,7 +229,7 @@ class Parser:
             self._blanks()
             if self._redirect(redirects):
                 continue
-            if self._at >= len(self._text) or self._text[self._at] in _META:
+            if self._at >= len(self._text) or self._text[self._at] in META:
                 break
             assignment = None if words else _ASSIGNMENT.match(self._text, self._at)
             if assignment is not None:
@@ -280,111 +256,3 @@ class Parser:
             quoted = any(part.quoted for part in target.parts)
             self._documents.append((redirects, len(redirects) - 1, text, quoted))
         return True
-
-    def _word(self) -> Word:
-        parts: list[Part] = []
-        while self._at < len(self._text) and self._text[self._at] not in _META:
-            letter = self._text[self._at]
-            if letter == "'":
-                end = self._text.find("'", self._at + 1)
-                if end < 0:
-                    raise ShellSyntaxError("unexpected EOF while looking for matching `''")
-                parts.append(Literal(self._text[self._at + 1 : end], True))
-                self._at = end + 1
-            elif letter == '"':
-                self._double_quoted(parts)
-            elif letter == "\\":
-                if not self._peek("\\\n"):
-                    parts.append(Literal(self._text[self._at + 1 : self._at + 2], True))
-                self._at += 2
-            elif letter in "$`":
-                self._dollar(parts, quoted=False)
-            else:
-                parts.append(Literal(letter, False))
-                self._at += 1
-        return Word(_joined(parts))
-
-    def _double_quoted(self, parts: list[Part]) -> None:
-        self._at += 1
-        parts.append(Literal("", True))
-        while not self._peek('"'):
-            if self._at >= len(self._text):
-                raise ShellSyntaxError("unexpected EOF while looking for matching `\"'")
-            self._quoted_part(parts)
-        self._at += 1
-
-    def _quoted_part(self, parts: list[Part]) -> None:
-        letter = self._text[self._at]
-        if letter == "\\" and self._text[self._at + 1 : self._at + 2] in tuple('$`"\\\n'):
-            if not self._peek("\\\n"):
-                parts.append(Literal(self._text[self._at + 1], True))
-            self._at += 2
-        elif letter in "$`":
-            self._dollar(parts, quoted=True)
-        else:
-            parts.append(Literal(letter, True))
-            self._at += 1
-
-    def _dollar(self, parts: list[Part], *, quoted: bool) -> None:
-        if self._peek("`"):
-            end = self._text.find("`", self._at + 1)
-            if end < 0:
-                raise ShellSyntaxError("unexpected EOF while looking for matching ``'")
-            body = Parser(self._text[self._at + 1 : end]).parse()
-            parts.append(Substitution(body, quoted))
-            self._at = end + 1
-        elif self._peek("$(("):
-            raise ShellSyntaxError("`$((' is not simulated by the lab")
-        elif self._peek("$("):
-            self._at += 2
-            body = self._sequence(())
-            self._expect(")")
-            parts.append(Substitution(body, quoted))
-        elif self._peek("${"):
-            self._at += 2
-            parts.append(self._braced(quoted))
-        else:
-            found = re.compile(r"\$([A-Za-z_]\w*|[0-9?#$!@*-])").match(self._text, self._at)
-            if found is None:
-                parts.append(Literal("$", quoted))
-                self._at += 1
-            else:
-                parts.append(Parameter(found[1], quoted))
-                self._at = found.end()
-
-    def _braced(self, quoted: bool) -> Parameter:
-        length = self._peek("#") and not self._peek("#}")
-        if length:
-            self._at += 1
-        found = re.compile(r"[A-Za-z_]\w*|[0-9?#$!@*-]").match(self._text, self._at)
-        if found is None:
-            raise ShellSyntaxError("bad substitution")
-        self._at = found.end()
-        operator = next((one for one in _OPERATORS if self._peek(one)), "")
-        self._at += len(operator)
-        parts: list[Part] = []
-        while not self._peek("}"):
-            if self._at >= len(self._text) or not operator:
-                raise ShellSyntaxError("bad substitution")
-            if self._peek('"'):
-                self._double_quoted(parts)
-            else:
-                self._quoted_part(parts)
-        self._at += 1
-        return Parameter(found[0], quoted, "length" if length else operator, Word(_joined(parts)))
-
-
-def _joined(parts: list[Part]) -> tuple[Part, ...]:
-    """Neighbouring literals of one kind as one."""
-    joined: list[Part] = []
-    for part in parts:
-        last = joined[-1] if joined else None
-        if (
-            isinstance(part, Literal)
-            and isinstance(last, Literal)
-            and part.quoted == last.quoted
-        ):
-            joined[-1] = Literal(last.text + part.text, part.quoted)
-        else:
-            joined.append(part)
-    return tuple(joined)

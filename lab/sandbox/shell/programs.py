@@ -7,11 +7,11 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from lab import provision
+from lab import programs
 from lab.sandbox.base import NOT_EXECUTABLE, NOT_FOUND, Descriptors
 from lab.sandbox.shell.builtins import BUILTINS
 from lab.sandbox.shell.context import Context, UsageError
-from lab.sandbox.shell.executor import Shell
+from lab.sandbox.shell.executor import BROKEN_PIPE, ExitShell, Shell
 from lab.sandbox.shell.library import COMMANDS
 from lab.sandbox.stdio import Stdio
 from lab.tools.call import ToolCall
@@ -40,7 +40,7 @@ def find(machine: Machine, name: str, search: str, cwd: str) -> str | None:
         return None
     # What only the host could run is not there.
     folder, _, last = found.rpartition("/")
-    if folder in ("/usr/bin", "/bin") and last in provision.host_programs():
+    if folder in ("/usr/bin", "/bin") and last in programs.host_programs():
         return None
     return found
 
@@ -80,9 +80,10 @@ async def run_program(
         what = "Permission denied" if host.is_file() else "No such file or directory"
         shell.complain(streams, f"{argv[0]}: {'Is a directory' if host.is_dir() else what}")
         return NOT_EXECUTABLE if host.exists() else NOT_FOUND
-    code = await execute(
-        shell.machine, (path, *argv[1:]), env, shell.files.cwd, shell.privileged, streams
-    )
+    code = await execute(shell.machine, (path, *argv[1:]), env, shell.files.cwd, shell.privileged, streams)
+    if code == BROKEN_PIPE and argv[0] in ("echo", "printf"):
+        # To bash they are builtins: the signal ends the shell itself.
+        raise ExitShell(BROKEN_PIPE)
     if code == NOT_EXECUTABLE and "/" in argv[0]:
         shell.complain(streams, f"{argv[0]}: Permission denied")
     return code
@@ -104,7 +105,7 @@ async def execute(
     name = argv[0].rpartition("/")[2]
     if name in SHELLS and find(machine, argv[0], "", cwd) == argv[0]:
         return await _shell(machine, argv, env, cwd, privileged, streams)
-    if provision.has_tool(machine.disk, name):
+    if programs.has_tool(machine.disk, name):
         with Stdio(streams) as io:
             return await run_tool(ToolCall(machine, name, argv[1:], cwd, env, privileged, io))
     if name in COMMANDS and argv[0].rpartition("/")[0] in ("/usr/bin", "/bin"):
@@ -139,7 +140,7 @@ async def _command(
             context.err(f"{error}\nTry '{name} --help' for more information.")
             return 1
         except BrokenPipeError:
-            return 141
+            return BROKEN_PIPE
         except OSError as error:
             where = f"'{os.fsdecode(error.filename)}': " if error.filename else ""
             context.err(f"{where}{error.strerror}")

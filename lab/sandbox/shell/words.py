@@ -96,9 +96,7 @@ class Expander:
         text = "".join(piece for piece, _ in field)
         if not any(not quoted and re.search(r"[*?\[]", piece) for piece, quoted in field):
             return [text]
-        pattern = "".join(
-            re.sub(r"([*?\[])", r"[\1]", piece) if quoted else piece for piece, quoted in field
-        )
+        pattern = "".join(re.sub(r"([*?\[])", r"[\1]", piece) if quoted else piece for piece, quoted in field)
         return self._glob(pattern) or [text]
 
     def _glob(self, pattern: str) -> list[str]:

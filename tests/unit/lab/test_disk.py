@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from lab.disk import Disk
-from lab.provision import Identity, link_programs, make_disk, remove_disk
+from lab.programs import link_programs
+from lab.provision import Identity, make_disk, remove_disk
 from lab.sandbox.access import Access
 
 

@@ -14,7 +14,8 @@ import pytest
 from lab.core import Lab, LabConfig
 from lab.machine import Machine
 from lab.sandbox.base import Command
-from lab.sandbox.shell.parser import Parser, ShellSyntaxError
+from lab.sandbox.shell.parser import Parser
+from lab.sandbox.shell.word_parser import ShellSyntaxError
 from lab.sandbox.stdio import Reader
 
 ENV = {"PATH": "/usr/bin:/bin", "HOME": "/home/centos"}
@@ -49,9 +50,7 @@ class Bash:
         self.machine = machine
         self._loop = loop
 
-    def __call__(
-        self, line: str, stdin: bytes = b"", *, root: bool = False
-    ) -> tuple[int, str, str]:
+    def __call__(self, line: str, stdin: bytes = b"", *, root: bool = False) -> tuple[int, str, str]:
         return self._loop.run_until_complete(self._run(line, stdin, root))
 
     async def _run(self, line: str, stdin: bytes, root: bool) -> tuple[int, str, str]:
@@ -98,7 +97,7 @@ SAME_AS_BASH = [
     "printf '%s-%d\\n' a 1 b 2",
     "echo a b | cat | tr a b 2>/dev/null | wc -l | tr -d ' '",
     "seq 1 20 | tail -n 3 | head -n 1",
-    "echo \"$(echo inner; echo `echo back`)\"",
+    'echo "$(echo inner; echo `echo back`)"',
     "cat <<EOF\nvalue $HOME\nEOF\necho after",
     "cat <<'EOF'\nvalue $HOME\nEOF",
     "cat <<-EOF\n\tindented\n\tEOF",
@@ -112,13 +111,13 @@ SAME_AS_BASH = [
     "set -u; echo ${missing-default}; echo $missing; echo never",
     "exit 7",
     "(exit 3); echo $?",
-    "set -- a b c; echo $# $2; shift; echo $1 \"$@\"",
+    'set -- a b c; echo $# $2; shift; echo $1 "$@"',
     "x=1; export y=2; sh -c 'echo [$x] [$y]'",
     "y=3 sh -c 'echo $y'; echo [$y]",
     "bash -c 'echo $0 $1' name argument",
     "eval 'echo eval'; : ; echo $?",
     "echo a\\ b 'c'\"d\"e",
-    "echo \\$HOME \"\\$HOME \\\"quoted\\\"\" '$HOME'",
+    'echo \\$HOME "\\$HOME \\"quoted\\"" \'$HOME\'',
     "true # comment\necho line two",
     "echo one; # nothing\n\n\necho two",
     "echo a \\\nb",
@@ -192,7 +191,8 @@ def test_digests_and_dd_agree(bash: Bash) -> None:
     [
         "echo x > /etc/x", "mkdir /opt/x", "rm /etc/hosts", "touch /root/x", "cp /etc/hosts /var/x",
         "cat /etc/shadow", "ls /root", "mv /etc/hosts /tmp/moved", "chmod 777 /etc/hosts", "cat /root/x",
-        "ln -sf x /etc/link", "install -o root /etc/hosts /tmp/hosts", "head /etc/shadow", "sha256sum /etc/shadow",
+        "ln -sf x /etc/link", "install -o root /etc/hosts /tmp/hosts",
+        "head /etc/shadow", "sha256sum /etc/shadow",
     ],
 )  # fmt: skip
 def test_the_user_may_not_do_what_only_root_may(bash: Bash, line: str) -> None:

@@ -17,7 +17,8 @@ from lab.manager.exceptions import BadParametersError, InvalidPluginError
 def test_a_plugin_zip_gives_wagon_yaml_and_metadata(tmp_path: Path) -> None:
     received = archives.open_plugin(samples.make_plugin(tmp_path, "my-plugin", "2.1"), tmp_path)
     assert (received.metadata["package_name"], received.metadata["package_version"]) == (
-        "my-plugin", "2.1",
+        "my-plugin",
+        "2.1",
     )
     assert received.yaml is not None
     assert b"my-plugin" in received.yaml
@@ -50,9 +51,7 @@ def zip_of(path: Path, **members: str) -> Path:
         {"in__a_dot_wgn": "x", "in__plugin_dot_yaml": ""},
     ],
 )
-def test_a_zip_without_wagon_and_yaml_at_its_root_is_refused(
-    tmp_path: Path, members: dict[str, str]
-) -> None:
+def test_a_zip_without_wagon_and_yaml_at_its_root_is_refused(tmp_path: Path, members: dict[str, str]) -> None:
     with pytest.raises(InvalidPluginError):
         archives.open_plugin(zip_of(tmp_path / "x.zip", **members), tmp_path)
 

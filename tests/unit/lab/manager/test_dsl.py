@@ -30,11 +30,11 @@ def test_what_is_imported_is_merged_and_the_blueprint_wins(tmp_path: Path) -> No
         "imports: [two.yaml]\ninputs: {x: {default: 1}, y: {default: 1}}"
     )
     (tmp_path / "inner" / "two.yaml").write_text("inputs: {z: {default: 3}}")
-    plan = parse(
-        tmp_path, f"{HEAD}imports: [inner/one.yaml]\ninputs: {{y: {{default: 2}}}}\n{NODE}"
-    )
+    plan = parse(tmp_path, f"{HEAD}imports: [inner/one.yaml]\ninputs: {{y: {{default: 2}}}}\n{NODE}")
     assert {name: schema["default"] for name, schema in plan.inputs.items()} == {
-        "x": 1, "y": 2, "z": 3,
+        "x": 1,
+        "y": 2,
+        "z": 3,
     }
 
 
@@ -45,7 +45,8 @@ def test_imports_that_go_in_circles_end(tmp_path: Path) -> None:
 
 def test_a_plugins_yaml_is_imported(tmp_path: Path) -> None:
     plan = parse(
-        tmp_path, f"{HEAD}imports: ['plugin:sample?version=1']\n{NODE}",
+        tmp_path,
+        f"{HEAD}imports: ['plugin:sample?version=1']\n{NODE}",
         sample=b"plugins: {p: {package_name: sample}}\nworkflows: {go: {parameters: {x: {}}}}",
     )
     assert plan.plugins["p"] == {"package_name": "sample"}
@@ -87,7 +88,9 @@ def test_secrets_are_found_wherever_they_are(tmp_path: Path) -> None:
 def test_types_are_followed_to_their_root() -> None:
     plan = dsl.Plan(types={"my.Host": "cloudify.nodes.Compute", "a": "b", "b": "a"})
     assert plan.type_hierarchy("my.Host") == [
-        "cloudify.nodes.Root", "cloudify.nodes.Compute", "my.Host",
+        "cloudify.nodes.Root",
+        "cloudify.nodes.Compute",
+        "my.Host",
     ]
     assert len(plan.type_hierarchy("a")) <= 50
 
@@ -95,12 +98,18 @@ def test_types_are_followed_to_their_root() -> None:
 def test_inputs_are_completed_and_checked() -> None:
     plan = dsl.Plan(
         inputs={
-            "must": {}, "default": {"default": 5}, "optional": {"required": False},
-            "number": {"type": "integer", "default": 1}, "flag": {"type": "boolean", "default": True},
+            "must": {},
+            "default": {"default": 5},
+            "optional": {"required": False},
+            "number": {"type": "integer", "default": 1},
+            "flag": {"type": "boolean", "default": True},
         }
     )
     assert resolve_inputs(plan, {"must": {"get_secret": "x"}}) == {
-        "must": {"get_secret": "x"}, "default": 5, "number": 1, "flag": True,
+        "must": {"get_secret": "x"},
+        "default": 5,
+        "number": 1,
+        "flag": True,
     }
     with pytest.raises(MissingRequiredInputError):
         resolve_inputs(plan, {})

@@ -18,8 +18,9 @@ class Bench:
         self.executions, self.events, self.schedule = Executions(), Events(), Schedule()
         self.engine = Engine(self.executions, self.events, self.schedule)
 
-    def submit(self, name: str, run: Run, *, now: float = 0.0, queue: bool = False,
-               **fields: object) -> Execution:
+    def submit(
+        self, name: str, run: Run, *, now: float = 0.0, queue: bool = False, **fields: object
+    ) -> Execution:
         given: dict[str, object] = {"deployment_id": "dep", "workflow_id": "install", **fields}
         execution = Execution(name, "default_tenant", "tenant", "admin", now, **given)  # type: ignore[arg-type]
         return self.engine.submit(execution, run, now=now, queue=queue)
@@ -105,7 +106,10 @@ def test_what_waits_in_the_queue_begins_when_the_way_is_free() -> None:
     other = bench.submit("other", Run(0, 1), deployment_id="elsewhere")
     bench.schedule.settle(12)
     assert [e.status for e in (first, second, third, other)] == [
-        "terminated", "started", "queued", "terminated",
+        "terminated",
+        "started",
+        "queued",
+        "terminated",
     ]
     bench.schedule.settle(30)
     assert third.ended_at == 30
