@@ -72,6 +72,11 @@ def installation(ssh, lab, **watching):
     return Installation(machine_of(ssh, lab), Watching(**{"interval_seconds": 2.0, **watching}))
 
 
+def install(lab):
+    with ssh_to(lab) as ssh:
+        return installation(ssh, lab).ensure_installed(config_of(lab))
+
+
 def is_running(lab):
     with ssh_to(lab) as ssh:
         return TransientUnit(machine_of(ssh, lab), INSTALL_UNIT).state().running
@@ -277,7 +282,7 @@ def test_an_installer_of_ours_that_is_killed_is_followed_by_one_that_goes_on(slo
     with ssh_to(lab) as ssh:
         unit = TransientUnit(machine_of(ssh, lab), INSTALL_UNIT)
         began = ssh.run(command("systemctl", "show", "-p", "ExecMainPID", INSTALL_UNIT, sudo=True)).stdout
-        running = InThread(lambda: installation(ssh_to(lab), lab).ensure_installed(config_of(lab)))
+        running = InThread(lambda: install(lab))
         assert running.finish(lab)
         assert unit.state().succeeded
         assert (
@@ -305,7 +310,7 @@ def test_an_installation_that_ended_while_nobody_watched_is_taken_over(slow_lab,
 def test_an_installation_with_another_configuration_that_is_running_is_not_disturbed(slow_lab):
     lab = slow_lab
     with ssh_to(lab) as ssh:
-        running = InThread(lambda: installation(ssh_to(lab), lab).ensure_installed(config_of(lab)))
+        running = InThread(lambda: install(lab))
         wait_until(lambda: is_running(lab), "the installation never began")
         with pytest.raises(ActionRequired, match="is running on manager-1"):
             installation(ssh, lab).ensure_installed(config_of(lab, set_manager_ip_on_boot="true"))
@@ -380,6 +385,23 @@ def test_a_manager_is_removed_with_everything_secret_and_only_once(lab):
     assert lab.machine("m1").manager is None
     for path in (CONFIG_PATH, f"{CONFIG_PATH}.rpmsave", NOTE_PATH, *FINISHED):
         assert not inside(lab, path).exists()
+
+
+def test_an_installer_that_never_ran_is_not_asked_to_remove_anything(lab, caplog):
+    caplog.set_level(logging.INFO)
+    with ssh_to(lab) as ssh:
+        assert not installation(ssh, lab).ensure_removed()
+    assert not any("removing" in line for line in caplog.messages)
+
+
+def test_a_half_installed_manager_is_removed(lab):
+    lab.fault("m1", "install-fail")
+    with ssh_to(lab) as ssh:
+        with pytest.raises(CommandFailed):
+            installation(ssh, lab).ensure_installed(config_of(lab))
+        assert installation(ssh, lab).ensure_removed()
+        assert not installation(ssh, lab).ensure_removed()
+    assert not inside(lab, CONFIG_PATH).exists()
 
 
 def test_a_removal_stops_an_installation_that_is_running(slow_lab):

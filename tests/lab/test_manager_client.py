@@ -355,7 +355,8 @@ def test_nothing_is_logged_of_credentials_even_at_debug(
         caplog.set_level(logging.DEBUG, logger=name)
     with ClusterApi(manager.ip, access) as client:
         client.version()
-        with pytest.raises(ManagerRefused):
+        client.call(lambda rest: rest.secrets.create("key", CANARY), "creating a secret")
+        with pytest.raises(ManagerRefused, match="conflict_error"):
             client.call(lambda rest: rest.secrets.create("key", CANARY), "creating a secret")
     encoded = base64.b64encode(f"admin:{CANARY}".encode()).decode()
     assert "GET /api/v3.1/version" in caplog.text  # the log is on, and tells what may be told

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+
 from lab.local_profile import LocalProfile
 from lab.openstack.models import Quota
 from lab.openstack.testing import CloudThread, local_profile
-
 from tests.lab.engine import Engine
 
 EMPTY: dict[str, list[str]] = {"servers": [], "ports": [], "floating_ips": [], "server_groups": []}
@@ -42,7 +41,7 @@ def cloud(running: CloudThread) -> Iterator[CloudThread]:
 
 def refused(engine: Engine, capfd: pytest.CaptureFixture[str]) -> str:
     """Install, which fails; return what is said from the first failed task on."""
-    with pytest.raises(Exception, match="Task failed|operation errors"):
+    with pytest.raises(Exception, match=r"Task failed|operation errors"):
         engine.run("install", task_retries=0)
     lines = capfd.readouterr().out.splitlines(keepends=True)
     first = next(number for number, line in enumerate(lines) if "Task failed" in line)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +73,7 @@ def client_class(power: Power) -> type[ClusterApi]:
         def request(self, method: str, path: str, doing: str, **arguments: Any) -> Any:
             if path.startswith("/cluster"):
                 return super().request(method, path, doing, **arguments)
-            return power.pass_through(
-                lambda: super(Cut, self).request(method, path, doing, **arguments)
-            )
+            return power.pass_through(lambda: super(Cut, self).request(method, path, doing, **arguments))
 
     return Cut
 
@@ -99,7 +97,7 @@ def wanted(tmp_path: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-def fleet(make_fleet: MakeFleet) -> Iterator[Fleet]:
+def fleet(make_fleet: MakeFleet) -> Fleet:
     fleet = make_fleet(3, election_seconds=10.0)
     connection = ClusterConnection(
         [host.public_ip for host in fleet.hosts],
@@ -138,11 +136,7 @@ def test_the_leader_dies_in_the_middle_and_nothing_is_made_twice(
     assert power.count > at
     assert report.good, report.table()
     assert len(report.rows) == 13
-    new_leader = next(
-        fleet[host]
-        for host in fleet.hosts[1:]
-        if fleet[host].manager.seat.is_leader
-    )
+    new_leader = next(fleet[host] for host in fleet.hosts[1:] if fleet[host].manager.seat.is_leader)
     client = connect(new_leader, tenant="blue")
     try:
         assert len(client.secrets.list()) == 4

@@ -1,4 +1,4 @@
-"""Each kind of resource, on each version: made, there already, changed or refused, failed; from file and URL."""
+"""Each kind of resource on each version: made, there already, changed, refused, failed; from file and URL."""
 
 from __future__ import annotations
 

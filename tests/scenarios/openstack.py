@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from lab.openstack.testing import CloudThread, local_profile
-
 from tests.scenarios.tier2 import FAST, Tier2
 
 EMPTY: dict[str, list[str]] = {"servers": [], "ports": [], "floating_ips": [], "server_groups": []}

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from lab.openstack.testing import CloudThread
 
+from lab.openstack.testing import CloudThread
 from tests.scenarios.openstack import assert_uninstalled, tier2_for
 from tests.scenarios.tier2 import Tier2
 

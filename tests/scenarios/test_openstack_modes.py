@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from lab.openstack.models import Quota
 from lab.openstack.testing import MODES, CloudThread
-
 from tests.scenarios.openstack import assert_uninstalled, tier2_for
 
 

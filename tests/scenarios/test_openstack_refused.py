@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lab.openstack.testing import CloudThread
 
+from lab.openstack.testing import CloudThread
 from tests.scenarios.openstack import failure, tier2_for
 
 CANARY = "canary-cloud-password"

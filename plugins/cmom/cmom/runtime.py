@@ -1,13 +1,14 @@
 """The runtime properties of our node instances: every key in one place, with typed load and store.
 
-They are what survives a crash of Tier 2, and what outputs and other deployments read; so a key is never renamed
-without a thought, and nothing secret is ever among them. Values are JSON: text, numbers, lists, mappings.
+They are what survives a crash of Tier 2, and what outputs and other deployments read; so a key is never
+renamed without a thought, and nothing secret is ever among them. Values are JSON: text, numbers, lists,
+mappings.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cmom.models import Host
@@ -16,6 +17,9 @@ Properties = MutableMapping[str, Any]
 
 # On the infrastructure: which instance holds which entry of the pool, {node instance id: entry}.
 ALLOCATIONS = "allocations"
+
+# On the infrastructure: the addresses of machines that died and were replaced by a spare.
+RETIRED = "retired"
 
 # On the infrastructure on OpenStack: by what everything of this installation is known in the cloud.
 MARK = "mark"
@@ -45,6 +49,16 @@ CLUSTER_IPS = "cluster_ips"
 STATUS = "status"
 RESOURCES = "resources"
 EXECUTION = "execution"
+BACKUP = "backup"
+BACKUPS = "backups"
+RESTORE = "restore"
+AGENTS = "agents"
+LAST_BACKUP = "last_backup"
+
+# On the cluster, see `services.healing.record`.
+HEALING = "healing"
+HEAL_HISTORY = "heal_history"
+HEALING_PAUSED = "healing_paused"
 
 
 def store_host(properties: Properties, host: Host) -> None:
@@ -135,3 +149,81 @@ class ExecutionRecord:
     def store(self, properties: Properties) -> None:
         """Write it."""
         properties[EXECUTION] = dict(vars(self))
+
+
+@dataclass(frozen=True)
+class BackupRecord:
+    """What a backup under way leaves on the cluster, so that it can be gone on with or cleaned up.
+
+    Attributes:
+        snapshot_id: What it is to be called on Tier 2.
+        tier1_snapshot_id: What it is called on Tier 1; another name when it had to be begun again.
+        deployment_id: Whose cluster it is taken of.
+        leader: The address of the manager that makes it; empty until it has begun.
+        attempt: How often it was begun, this time included.
+        tier2_execution_id: Of the execution on Tier 2 that takes it; the same one, run again, goes on.
+    """
+
+    snapshot_id: str
+    tier1_snapshot_id: str
+    deployment_id: str
+    tier2_execution_id: str
+    leader: str = ""
+    attempt: int = 1
+
+    @classmethod
+    def load(cls, properties: Mapping[str, Any]) -> BackupRecord | None:
+        """Read it; None when no backup is under way."""
+        stored = properties.get(BACKUP)
+        if not isinstance(stored, Mapping):
+            return None
+        attempt = stored.get("attempt")
+        texts = {name: str(stored.get(name) or "") for name in cls.__dataclass_fields__ if name != "attempt"}
+        return cls(**texts, attempt=attempt if isinstance(attempt, int) else 1)
+
+    @staticmethod
+    def store(properties: Properties, record: BackupRecord | None) -> None:
+        """Write it, or forget it."""
+        if record is None:
+            properties.pop(BACKUP, None)
+        else:
+            properties[BACKUP] = dict(vars(record))
+
+
+@dataclass(frozen=True)
+class RestoreRecord:
+    """How far a restore has come, so that one that was interrupted is gone on with and never done twice.
+
+    Attributes:
+        path: Of the snapshot's archive on Tier 2.
+        tier1_snapshot_id: What it is called on Tier 1.
+        stage: ``chosen``, ``uploading``, ``uploaded``, ``restoring``, ``restored``.
+        execution_id: On Tier 1, of the restore; empty before it was begun.
+        before: What the manager held before, by kind.
+    """
+
+    path: str
+    tier1_snapshot_id: str = ""
+    stage: str = "chosen"
+    execution_id: str = ""
+    before: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing left to do."""
+        return self.stage == "restored"
+
+    @classmethod
+    def load(cls, properties: Mapping[str, Any]) -> RestoreRecord | None:
+        """Read it; None when nothing is being restored, or was."""
+        stored = properties.get(RESTORE)
+        if not isinstance(stored, Mapping):
+            return None
+        before = stored.get("before")
+        counts = before if isinstance(before, Mapping) else {}
+        texts = {name: str(stored.get(name) or "") for name in cls.__dataclass_fields__ if name != "before"}
+        return cls(**texts, before={str(kind): int(count) for kind, count in counts.items()})
+
+    def store(self, properties: Properties) -> None:
+        """Write it."""
+        properties[RESTORE] = {**vars(self), "before": dict(self.before)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cmom.models import Package, Version
-from cmom.services.facts import FileFacts, FreeSpace, parse_df, parse_package, parse_stat
+from cmom.services.facts import FileFacts, FreeSpace, only_absent, parse_df, parse_package, parse_stat
 from cmom.services.units import UnitState, parse_journal, parse_show
 
 
@@ -18,13 +18,30 @@ def test_a_package_is_read_from_the_rpm_database():
 @pytest.mark.parametrize(
     ("line", "facts"),
     [
-        ("8180|root|root|17\n", FileFacts(0o600, "root", "root", 17, False)),
-        ("41ed|centos|wheel|4096\n", FileFacts(0o755, "centos", "wheel", 4096, True)),
-        ("43ff|root|root|40\n", FileFacts(0o1777, "root", "root", 40, True)),
+        ("8180|root|root|17|/a|b c", FileFacts(0o600, "root", "root", 17, False)),
+        ("41ed|centos|wheel|4096|/a|b c", FileFacts(0o755, "centos", "wheel", 4096, True)),
+        ("43ff|root|root|40|/a|b c", FileFacts(0o1777, "root", "root", 40, True)),
     ],
 )
 def test_a_line_of_stat_is_read(line, facts):
-    assert parse_stat(line) == facts
+    assert parse_stat(line) == ("/a|b c", facts)
+
+
+@pytest.mark.parametrize(
+    ("stderr", "absent"),
+    [
+        ("stat: cannot stat '/x': No such file or directory\n", True),
+        ("cat: /etc/passwd/x: Not a directory\n", True),
+        (
+            "stat: cannot stat '/x': No such file or directory\nstat: cannot stat '/y': Permission denied\n",
+            False,
+        ),
+        ("cat: /root: Is a directory", False),
+        ("", False),
+    ],
+)
+def test_only_a_missing_path_is_taken_for_a_missing_path(stderr, absent):
+    assert only_absent(stderr) is absent
 
 
 def test_free_space_is_read_in_bytes_with_its_mount_point():

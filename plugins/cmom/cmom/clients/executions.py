@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cmom.clients.tenant_api import TenantApi, quoted
+from cmom.models import Version
 
 END_STATES = frozenset({"terminated", "failed", "cancelled"})
 ENVIRONMENT_WORKFLOW = "create_deployment_environment"
@@ -55,13 +56,13 @@ class Event:
     operation: str = ""
 
 
+def can_queue(version: Version) -> bool:
+    """Tell whether managers of a version know `queue`; those that do not take no notice of it."""
+    return version.numbers >= _QUEUE_SINCE
+
+
 class ExecutionApi(TenantApi):
     """The executions of one manager. All methods raise what `rest_errors` raises."""
-
-    @property
-    def can_queue(self) -> bool:
-        """Whether the manager knows `queue`; one that does not takes no notice of it."""
-        return self.version.numbers >= _QUEUE_SINCE
 
     def start_execution(
         self,

@@ -181,6 +181,7 @@ class ManagerClient:
         doing: str,
         *,
         total_seconds: float | None = None,
+        silence_seconds: float | None = None,
         secrets: Sequence[Secret] = (),
     ) -> Answer:
         """Do something with the wrapped client.
@@ -189,6 +190,7 @@ class ManagerClient:
             function: Gets the client; what it returns is returned.
             doing: A phrase for the messages.
             total_seconds: How long it may take in whole; by default each request in it has the usual limit.
+            silence_seconds: How long the manager may be silent; see `time_limit`.
             secrets: What is sent and must not come back in a message.
 
         Raises:
@@ -197,7 +199,7 @@ class ManagerClient:
         with self.errors(doing, secrets=secrets):
             if total_seconds is None:
                 return function(self._rest)
-            with time_limit(total_seconds):
+            with time_limit(total_seconds, silence_seconds=silence_seconds):
                 return function(self._rest)
 
     def request(

@@ -54,9 +54,17 @@ class Pacer:
         self._next = monotonic() - (burst - 1) / (per_second or 1.0)
 
     @classmethod
-    def for_generation(cls, generation: int) -> Pacer:
+    def for_generation(
+        cls,
+        generation: int,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> Pacer:
         """Return the pacer that a generation's REST service asks for."""
-        return cls(GENERATION_5_PER_SECOND, GENERATION_5_BURST) if generation >= 5 else cls()
+        if generation >= 5:
+            return cls(GENERATION_5_PER_SECOND, GENERATION_5_BURST, monotonic=monotonic, sleep=sleep)
+        return cls(monotonic=monotonic, sleep=sleep)
 
     def run(self, send: Callable[[], Answer]) -> Answer:
         """Send a request when its turn has come, and again when the manager was busy.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +52,13 @@ class _Passage:
         return taken
 
 
-def zip_pieces(files: Mapping[str, Path], progress: Progress = nothing_to_tell) -> Iterator[bytes]:
+def zip_pieces(
+    files: Mapping[str, Path], progress: Progress = nothing_to_tell
+) -> Generator[bytes, None, None]:
     """Yield a zip of some files, all at its root, without compressing them.
 
-    The sizes stand behind each file and in the directory at the end, since they cannot be written in front of
-    what is read only once; every zip reader that opens a file (and does not read from a pipe) knows this form.
+    The sizes stand behind each file and in the directory at the end, since they cannot be written in front
+    of what is read only once; every reader that opens a zip as a file knows this form.
 
     Args:
         files: The name in the zip, and the file.

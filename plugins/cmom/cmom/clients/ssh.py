@@ -9,7 +9,6 @@ then shows another host key than before is refused.
 
 from __future__ import annotations
 
-import select
 import socket
 import threading
 import time
@@ -24,18 +23,12 @@ import paramiko
 from cmom.clients import sftp
 from cmom.clients.masking import Masker
 from cmom.clients.ssh_connect import open_connection
-from cmom.clients.ssh_output import Tail, sudo_refusal
+from cmom.clients.ssh_output import collect, sudo_refusal
 from cmom.commands import Command, Result
 from cmom.errors import AccessRefused, ActionRequired, CommandFailed, DeadlinePassed, MachineUnreachable
 from cmom.models import SshAccess
 
 Progress = Callable[[int, int], None]
-
-# What is kept of each stream of a command; the end of it, for that is where errors stand.
-OUTPUT_LIMIT_BYTES = 512 * 1024
-
-# A command that ended may leave a process behind that keeps its output open; so long is waited for more.
-_QUIET_SECONDS = 0.5
 
 # A connection that breaks is noticed by several threads, one after the other.
 _SETTLE_SECONDS = 1.0
@@ -217,7 +210,7 @@ class SshClient:
             # A program may end without reading what it was given; then it is its exit code that counts.
             if channel is None or not channel.status_event.is_set() or not self._alive():
                 raise self._broken(f"{what} was being started", error) from error
-        stdout, stderr = self._collect(channel)
+        stdout, stderr = collect(channel, self.mask.longest)
         # Its output may end long before the command does; the watch over the whole call ends this wait too.
         channel.status_event.wait(command.timeout_seconds)
         exit_code = channel.exit_status
@@ -226,22 +219,6 @@ class SshClient:
             raise self._broken(f"{what} was running", None)
         # Below 0 and the connection lives: a signal ended it.
         return exit_code, stdout, stderr
-
-    def _collect(self, channel: paramiko.Channel) -> tuple[str, str]:
-        out, err = (Tail(OUTPUT_LIMIT_BYTES, self.mask.longest) for _ in range(2))
-        poller = select.poll()
-        poller.register(channel.fileno(), select.POLLIN)
-        while True:
-            ended = channel.eof_received or channel.closed
-            while channel.recv_ready():
-                out.add(channel.recv(65536))
-            while channel.recv_stderr_ready():
-                err.add(channel.recv_stderr(65536))
-            if ended:
-                break
-            if not poller.poll(_QUIET_SECONDS * 1000) and channel.exit_status_ready():
-                break
-        return out.text(), err.text()
 
     @contextmanager
     def _transferring(self, what: str, timeout_seconds: float) -> Iterator[paramiko.SFTPClient]:

@@ -20,6 +20,8 @@ _LOG = "cmom.paramiko"
 logging.getLogger(_LOG).addHandler(logging.NullHandler())
 logging.getLogger(_LOG).propagate = False
 
+_KEEPALIVE_SECONDS = 30
+
 # What paramiko says in an AuthenticationException when in truth nobody answered.
 _NOT_A_REFUSAL = ("Authentication timeout", "transport shut down", "saw EOF")
 
@@ -80,6 +82,8 @@ def open_connection(
         transport = connection.client.get_transport()
         if transport is None or not transport.is_authenticated():
             raise EOFError
+        # Firewalls forget connections that are silent for long, and some commands are.
+        transport.set_keepalive(_KEEPALIVE_SECONDS)
         shown = host_key_line(transport.get_remote_server_key())
     except Exception as error:
         connection.client.close()

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import select
+
+import paramiko
+
 from cmom.commands import Result
+
+# What is kept of each stream of a command; the end of it, for that is where errors stand.
+OUTPUT_LIMIT_BYTES = 512 * 1024
+
+# A command that ended may leave a process behind that keeps its output open; so long is waited for more.
+_QUIET_SECONDS = 0.5
 
 # How sudo says no; it says so on stderr, with its own name in front.
 _REFUSALS = (
@@ -47,6 +57,32 @@ class Tail:
         line_end = text.find("\n")
         text = text[line_end + 1 :] if line_end >= 0 else text[self._unsafe :]
         return f"[the first {self._dropped} bytes or more are left out]\n{text}"
+
+
+def collect(channel: paramiko.Channel, unsafe_characters: int) -> tuple[str, str]:
+    """Read what a command prints until it ends, or its channel is closed.
+
+    Args:
+        channel: On which it runs.
+        unsafe_characters: See `Tail`.
+
+    Returns:
+        Its standard output and its standard error.
+    """
+    out, err = (Tail(OUTPUT_LIMIT_BYTES, unsafe_characters) for _ in range(2))
+    poller = select.poll()
+    poller.register(channel.fileno(), select.POLLIN)
+    while True:
+        ended = channel.eof_received or channel.closed
+        while channel.recv_ready():
+            out.add(channel.recv(65536))
+        while channel.recv_stderr_ready():
+            err.add(channel.recv_stderr(65536))
+        if ended:
+            break
+        if not poller.poll(_QUIET_SECONDS * 1000) and channel.exit_status_ready():
+            break
+    return out.text(), err.text()
 
 
 def sudo_refusal(result: Result) -> str | None:

@@ -80,7 +80,8 @@ class TenantApi:
             tenant: Empty for the default.
             function: Gets the client; called again when the manager was busy.
             doing: A phrase for messages.
-            total_seconds: How long it may take.
+            total_seconds: How long it may take, however long the manager is silent meanwhile; by default as
+                long as usual.
             secrets: What is sent and must not come back in a message.
 
         Raises:
@@ -88,7 +89,9 @@ class TenantApi:
         """
         client = self.in_tenant(tenant)
         return self.pacer.run(
-            lambda: client.call(function, doing, total_seconds=total_seconds, secrets=secrets)
+            lambda: client.call(
+                function, doing, total_seconds=total_seconds, silence_seconds=total_seconds, secrets=secrets
+            )
         )
 
     def pages(

@@ -125,7 +125,7 @@ def _current_limit() -> _Limit | None:
     if limit is not None:
         return limit
     deadline = _outer_deadline.get()  # a body that is streamed after its request was sent
-    return None if deadline is None else _Limit(deadline, float("inf"))
+    return None if deadline is None else _Limit(deadline, _silence.get() or float("inf"))
 
 
 class _LimitedAdapter(HTTPAdapter):

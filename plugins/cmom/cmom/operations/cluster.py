@@ -10,6 +10,7 @@ from cmom.errors import ActionRequired, CmomError
 from cmom.models import Host
 from cmom.operations.connections import LEADER_SECONDS, cluster_of, hosts_of, member_records
 from cmom.operations.glue import change_properties, operation
+from cmom.operations.snapshots import last_backup
 from cmom.services.status import ClusterStatus, Previous, summarise
 
 # How long to look for a leader when the cluster is going anyway.
@@ -83,9 +84,10 @@ def _look(ctx: Any, subject: Any) -> ClusterStatus:
     before = subject.instance.runtime_properties
     previous = Previous(before.get(runtime.STATUS) or {}, before.get(runtime.CLUSTER_IPS) or {})
     seen = _seen(ctx, subject, previous)
+    output = {**seen.status_output(), runtime.LAST_BACKUP: last_backup(ctx, subject)}
 
     def store(properties: runtime.Properties) -> None:
-        properties[runtime.STATUS] = seen.status_output()
+        properties[runtime.STATUS] = output
         properties[runtime.CLUSTER_IPS] = seen.addresses_output()
 
     change_properties(subject.instance, store)

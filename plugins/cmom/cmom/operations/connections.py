@@ -8,8 +8,12 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+from cloudify.manager import get_rest_client
+
+from cmom.clients.tier2 import Deployments, LocalDeployments, RestDeployments
 from cmom.errors import ActionRequired
 from cmom.models import Host, ManagerAccess, Secret, SshAccess, Version
+from cmom.operations.glue import runs_in_local_profile
 from cmom.runtime import ManagerRecord
 from cmom.services.formation import ClusterTimes
 from cmom.services.generations import Generation, generation_for
@@ -70,7 +74,7 @@ def cluster_of(ctx: Any, subject: Any, *, leader_seconds: float = LEADER_SECONDS
     """
     properties = subject.node.properties
     records = member_records(subject.instance)
-    version = _common_version(records)
+    version = common_version(records)
     timeout_seconds = float(properties["cluster_timeout_seconds"])
 
     def lock() -> AbstractContextManager[object]:
@@ -92,7 +96,12 @@ def cluster_of(ctx: Any, subject: Any, *, leader_seconds: float = LEADER_SECONDS
         generation.close()
 
 
-def _common_version(records: Iterable[ManagerRecord]) -> Version:
+def common_version(records: Iterable[ManagerRecord]) -> Version:
+    """Return the version that all managers of a cluster have.
+
+    Raises:
+        ActionRequired: There are none, or they are of different versions.
+    """
     versions = {record.host.public_ip: record.manager_version for record in records}
     if not versions:
         raise ActionRequired("The cluster has no managers: none is installed.")
@@ -117,4 +126,9 @@ def tier1_of(subject: Any, logger: logging.Logger) -> Tier1:
     """
     records = member_records(subject.instance)
     addresses = [host.public_ip for host in hosts_of(records)]
-    return connect(addresses, manager_access(subject.node.properties), _common_version(records), logger)
+    return connect(addresses, manager_access(subject.node.properties), common_version(records), logger)
+
+
+def tier2_deployments(ctx: Any) -> Deployments:
+    """Return what tells of the other deployments of this Tier 2."""
+    return LocalDeployments() if runs_in_local_profile(ctx) else RestDeployments(get_rest_client())

@@ -16,8 +16,7 @@ from cloudify_rest_client.exceptions import CloudifyClientError
 from cmom import runtime
 from cmom.clients.executions import Execution
 from cmom.operations.connections import tier1_of
-from cmom.operations.glue import change_properties, operation
-from cmom.operations.resources import runs_in_local_profile
+from cmom.operations.glue import change_properties, operation, runs_in_local_profile
 from cmom.services.execution_request import parse_request
 from cmom.services.executions import WorkflowRunner
 

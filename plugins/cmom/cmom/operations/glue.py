@@ -60,6 +60,11 @@ def operation(function: Callable[..., Outcome]) -> Callable[..., Outcome]:
     return decorated
 
 
+def runs_in_local_profile(ctx: Any) -> bool:
+    """Tell whether Tier 2 is no manager, but the local profile of ``cfy``."""
+    return bool(getattr(ctx, "_local", False))
+
+
 def change_properties(instance: Any, change: Callable[[Properties], Outcome]) -> Outcome:
     """Read an instance's runtime properties afresh, change them, and store them at once.
 

@@ -10,7 +10,7 @@ from cloudify.manager import get_rest_client
 from cmom import runtime
 from cmom.errors import ActionRequired
 from cmom.operations.connections import tier1_of
-from cmom.operations.glue import change_properties, operation
+from cmom.operations.glue import change_properties, operation, runs_in_local_profile
 from cmom.services.inputs import parse_resources
 from cmom.services.relay import Relay
 from cmom.services.resources.filler import ResourceFiller
@@ -78,8 +78,3 @@ def _with_value(entry: Any) -> Any:
             f"Secret {value[_GET_SECRET]!r} of Tier 2 cannot be read: {type(error).__name__}. "
             "It must be in the deployment's tenant, or global."
         ) from error
-
-
-def runs_in_local_profile(ctx: Any) -> bool:
-    """Tell whether Tier 2 is no manager, but the local profile of ``cfy``."""
-    return bool(getattr(ctx, "_local", False))

@@ -202,8 +202,8 @@ class ClusterService:
                 raise TryAgainLater(f"{host.public_ip} is becoming the leader of a cluster, or joining one.")
         if isinstance(answers.get(first.public_ip), NotClusterMaster):
             raise ActionRequired(
-                f"{first.public_ip} is a replica of a cluster that none of {self._addresses()} leads: it belongs "
-                f"to another one. {REINSTALL}"
+                f"{first.public_ip} is a replica of a cluster that none of {self._addresses()} leads: it "
+                f"belongs to another one. {REINSTALL}"
             )
 
     def _is_no_cluster(self) -> bool:

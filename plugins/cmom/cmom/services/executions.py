@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from cmom.clients.executions import Execution
+from cmom.clients.executions import Execution, can_queue
 from cmom.errors import ActionRequired, CmomError, ManagerRefused, ManagerUnreachable, TryAgainLater
 from cmom.services.execution_events import EventStream
 from cmom.services.execution_request import ExecutionRequest
@@ -96,7 +96,7 @@ class WorkflowRunner:
         return self._judge(request, self._follow(request, execution, deadline))
 
     def _start(self, request: ExecutionRequest) -> Execution:
-        def check_and_list() -> frozenset[str]:
+        def list_ids() -> frozenset[str]:
             return self._tier1.call(
                 lambda api: frozenset(
                     found.id
@@ -108,7 +108,7 @@ class WorkflowRunner:
             )
 
         self._check_capabilities(request)
-        before = check_and_list()
+        before = list_ids()
 
         def start() -> Execution | None:
             try:
@@ -119,7 +119,7 @@ class WorkflowRunner:
                 raise
             except ManagerUnreachable:
                 # The answer was lost: it may run already.
-                new = sorted(check_and_list() - before)
+                new = sorted(list_ids() - before)
                 if new:
                     return Execution(new[-1], request.deployment_id, request.workflow_id, "")
                 raise
@@ -149,8 +149,7 @@ class WorkflowRunner:
 
     def _check_capabilities(self, request: ExecutionRequest) -> None:
         """A manager takes no notice of what it does not know, and would run it at once."""
-        can_queue = self._tier1.call(lambda api: api.can_queue, "asking for the version")
-        if request.queue and not can_queue:
+        if request.queue and not can_queue(self._tier1.version):
             raise ActionRequired(
                 f"Starting {request}: managers of version {self._tier1.version} cannot queue executions (4.5 "
                 "and later can). Run it without `queue`, when no other execution runs."

@@ -16,17 +16,18 @@ import posixpath
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from cmom.commands import command
 from cmom.errors import ActionRequired
 from cmom.services.machine import STATE_DIRECTORY, Machine
+from cmom.services.package import sha256_of
 from cmom.services.progress import TransferProgress
 
 DEFAULT_SCRIPT_TIMEOUT_SECONDS = 1800.0
 
 _NOTES = f"{STATE_DIRECTORY}/scripts"
 _TAIL_LINES = 30
+_WORTH_PROGRESS_BYTES = 10_000_000
 
 # ``timeout`` ends with this when it had to end the script; after that it waits a little before it kills.
 _TIMED_OUT = 124
@@ -97,8 +98,10 @@ class Extras:
             return False
         folder = posixpath.dirname(path)
         ours = self._ensure_folder(folder) and (there is None or there.owner == machine.ssh.access.user)
-        label = f"{posixpath.basename(path)} to {machine.ssh.address}"
-        progress = TransferProgress(label, machine.log, machine.clock)
+        progress = None
+        if size >= _WORTH_PROGRESS_BYTES:
+            label = f"{posixpath.basename(path)} to {machine.ssh.address}"
+            progress = TransferProgress(label, machine.log, machine.clock)
         if ours:
             machine.ssh.put(source, path, mode=mode, progress=progress)
         else:
@@ -204,7 +207,7 @@ def _examine(source: str) -> tuple[int, int, str]:
         facts = os.stat(source)
         if not stat.S_ISREG(facts.st_mode):
             raise ActionRequired(f"{source} is not a file")
-        digest = hashlib.sha256(Path(source).read_bytes()).hexdigest()
+        digest = sha256_of(source)
     except OSError as error:
         raise ActionRequired(f"{source} cannot be read: {error.strerror}") from None
     return stat.S_IMODE(facts.st_mode) & 0o777, facts.st_size, digest

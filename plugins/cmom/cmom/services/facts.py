@@ -18,7 +18,10 @@ PACKAGE_FORMAT = r"%{NAME}|%{VERSION}|%{RELEASE}|%{ARCH}\n"
 _DF_LINE = re.compile(r"(?P<device>.*?)\s+\d+\s+\d+\s+(?P<free>\d+)\s+\S+\s+(?P<mount>/.*)")
 
 # For ``stat -c``: the raw mode in hexadecimal digits tells the type as well.
-STAT_FORMAT = "%f|%U|%G|%s"
+STAT_FORMAT = "%f|%U|%G|%s|%n"
+
+# What a program says, in English, of a path that does not exist.
+_ABSENT = (": No such file or directory", ": Not a directory")
 
 
 @dataclass(frozen=True)
@@ -57,11 +60,17 @@ def parse_package(text: str) -> Package:
     return Package(name, Version.parse(version), release, arch)
 
 
-def parse_stat(text: str) -> FileFacts:
-    """Read the line that `STAT_FORMAT` makes ``stat`` print."""
-    raw, owner, group, size = text.strip().split("|")
+def parse_stat(line: str) -> tuple[str, FileFacts]:
+    """Read the line that `STAT_FORMAT` makes ``stat`` print: a path, and what is there."""
+    raw, owner, group, size, path = line.split("|", 4)
     mode = int(raw, 16)
-    return FileFacts(stat.S_IMODE(mode), owner, group, int(size), stat.S_ISDIR(mode))
+    return path, FileFacts(stat.S_IMODE(mode), owner, group, int(size), stat.S_ISDIR(mode))
+
+
+def only_absent(stderr: str) -> bool:
+    """Tell whether a program complained (in English) of nothing but paths that do not exist."""
+    lines = stderr.strip().splitlines()
+    return bool(lines) and all(line.endswith(_ABSENT) for line in lines)
 
 
 def parse_df(text: str) -> FreeSpace:

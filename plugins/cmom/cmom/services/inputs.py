@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cmom.services.validation import machines, manager, resources
+from cmom.services.validation import machines, manager, resources, snapshots
 from cmom.services.validation.fields import Fields
 from cmom.services.validation.findings import Findings
 from cmom.services.wanted import InstallInputs, Resources
@@ -34,6 +34,8 @@ INSTALL_INPUTS = (
     "files",
     "scripts",
     *resources.KINDS,
+    *snapshots.STORE_INPUTS,
+    *snapshots.RESTORE_INPUTS,
 )
 
 
@@ -73,6 +75,8 @@ def read_install_inputs(raw: object, findings: Findings) -> InstallInputs | None
     files = manager.read_files(fields)
     scripts = manager.read_scripts(fields)
     wanted = resources.read_resources(fields)
+    snapshots.read_store(fields)
+    snapshots.read_restore(fields)
     if number is None or ssh is None or rest_port is None or rpm_path is None:
         return None
     if ca_cert is None or ca_key is None or username is None or password is None:

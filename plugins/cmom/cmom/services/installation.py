@@ -20,6 +20,7 @@ from cmom.services.manager_config import CONFIG_PATH
 from cmom.services.units import TransientUnit, UnitState
 from cmom.services.waiting import wait_for
 
+INSTALLER = "/usr/bin/cfy_manager"
 INSTALL_UNIT = "cmom-install"
 REMOVE_UNIT = "cmom-remove"
 NOTE_PATH = f"{STATE_DIRECTORY}/install.json"
@@ -44,9 +45,9 @@ _INSTALL = (
     "-o",
     "pipefail",
     "-c",
-    f"/usr/bin/cfy_manager install 2>&1 | sed -u -e '{_MASKING}'",
+    f"{INSTALLER} install 2>&1 | sed -u -e '{_MASKING}'",
 )
-_REMOVE = ("/usr/bin/cfy_manager", "remove", "-f")
+_REMOVE = (INSTALLER, "remove", "-f")
 
 _LINES_AT_ONCE = 100
 _LAST_LINES = 15
@@ -148,7 +149,9 @@ class Installation:
         machine = self._machine
         self._unit.clear()
         remover = TransientUnit(machine, REMOVE_UNIT)
-        there = machine.find_file("/usr/bin/cfy_manager") is not None
+        found = machine.find_files(INSTALLER, NOTE_PATH, *_FINISHED_FILES)
+        # An installer that was never started has nothing to remove, and might stumble over that.
+        there = INSTALLER in found and len(found) > 1
         if there:
             if not remover.state().running:
                 remover.clear()
@@ -158,13 +161,12 @@ class Installation:
             if not state.succeeded:
                 raise self._failure(state, 1, remover)
         remover.clear()
-        noted = machine.find_file(STATE_DIRECTORY) is not None
         machine.remove((CONFIG_PATH, _SAVED_CONFIG_PATH, STATE_DIRECTORY, *_FINISHED_FILES[:2]))
-        return there or noted
+        return there or NOTE_PATH in found
 
     def _evidence(self) -> Evidence:
-        found = (self._machine.find_file(path) for path in _FINISHED_FILES)
-        complete = any(facts is not None and not facts.is_directory for facts in found)
+        found = self._machine.find_files(*_FINISHED_FILES)
+        complete = any(not facts.is_directory for facts in found.values())
         return Evidence(self._unit.state(), self.note(), complete)
 
     def _start(self, config: Secret, fingerprint: str, *, again: bool) -> None:

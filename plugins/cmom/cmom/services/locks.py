@@ -19,6 +19,43 @@ from cmom.services.waiting import Clock, wait_for
 _POLL_SECONDS = 0.2
 
 
+def open_lock(path: Path) -> int:
+    """Open the file that a lock stands for, without locking it; whoever closes it lets go of it.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def grab(descriptor: int, *, shared: bool = False) -> bool:
+    """Take the lock of an open file if nobody else holds it (shared: if nobody holds it alone)."""
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def is_locked(path: Path, *, alone: bool = False) -> bool:
+    """Tell whether somebody holds a lock; it need not be there.
+
+    Args:
+        path: The file.
+        alone: Whether only somebody who holds it alone counts.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        return not grab(descriptor, shared=alone)
+    finally:
+        os.close(descriptor)
+
+
 @contextmanager
 def file_lock(path: Path, what: str, *, wait_seconds: float, clock: Clock | None = None) -> Iterator[None]:
     """Hold the lock that a file stands for.
@@ -32,20 +69,11 @@ def file_lock(path: Path, what: str, *, wait_seconds: float, clock: Clock | None
     Raises:
         DeadlinePassed: Another held it all that time.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = open_lock(path)
     try:
-
-        def grab() -> bool:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return False
-            return True
-
         try:
             wait_for(
-                grab,
+                lambda: grab(descriptor),
                 f"{what} by another operation to end",
                 wait_seconds=wait_seconds,
                 interval_seconds=_POLL_SECONDS,

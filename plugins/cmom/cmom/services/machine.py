@@ -16,12 +16,13 @@ from dataclasses import replace
 from cmom.clients.ssh import SshClient
 from cmom.commands import Command, Result, command
 from cmom.errors import AccessRefused, ActionRequired, CommandFailed, MachineUnreachable
-from cmom.models import Host, Package
+from cmom.models import Host, Package, Secret
 from cmom.services.facts import (
     PACKAGE_FORMAT,
     STAT_FORMAT,
     FileFacts,
     FreeSpace,
+    only_absent,
     parse_df,
     parse_package,
     parse_stat,
@@ -51,6 +52,9 @@ _NOT_OURS = frozenset(
         "/root",
     )
 ) | frozenset(("/run", "/sbin", "/srv", "/sys", "/usr", "/usr/bin", "/var", "/var/lib", "/var/log"))
+
+# Where what a program says of an error has to be understood.
+_IN_ENGLISH = ("env", "LC_ALL=C")
 
 _HASHING_SECONDS = 900.0
 
@@ -151,11 +155,7 @@ class Machine:
         # "package X is not installed" goes to standard output, in any language; trouble to the other one.
         if name in result.stdout and not result.stderr.strip():
             return None
-        raise CommandFailed(
-            f"The RPM database of {self.name} cannot be read:\n{result.last_lines()}",
-            result.exit_code,
-            result.last_lines(),
-        )
+        raise _failed(f"The RPM database of {self.name} cannot be read", result)
 
     def package_in_file(self, path: str) -> Package:
         """Return what the header of an RPM on the machine says."""
@@ -163,16 +163,15 @@ class Machine:
 
     def find_file(self, path: str, *, sudo: bool = True) -> FileFacts | None:
         """Return what there is at a path; None when there is nothing."""
-        result = self.run(command("stat", "-L", "-c", STAT_FORMAT, "--", path, sudo=sudo), check=False)
-        if result.ok:
-            return parse_stat(result.stdout)
-        if self.run(command("test", "-e", path, sudo=sudo), check=False).exit_code == 1:
-            return None
-        raise CommandFailed(
-            f"{path} on {self.name} cannot be looked at:\n{result.last_lines()}",
-            result.exit_code,
-            result.last_lines(),
-        )
+        return self.find_files(path, sudo=sudo).get(path)
+
+    def find_files(self, *paths: str, sudo: bool = True) -> dict[str, FileFacts]:
+        """Return what there is at each of some paths; what is not there is left out."""
+        wanted = (*_IN_ENGLISH, "stat", "-L", "-c", STAT_FORMAT, "--", *paths)
+        result = self.run(command(*wanted, sudo=sudo), check=False)
+        if not result.ok and not only_absent(result.stderr):
+            raise _failed(f"{' '.join(paths)} on {self.name} cannot be looked at", result)
+        return dict(parse_stat(line) for line in result.stdout.splitlines())
 
     def sha256(self, path: str, *, sudo: bool = True) -> str:
         """Return the SHA-256 of a file, in hexadecimal digits."""
@@ -182,9 +181,12 @@ class Machine:
 
     def read_file(self, path: str) -> str | None:
         """Return a small file that only root can read, secrets masked; None if there is none."""
-        if self.find_file(path) is None:
-            return None
-        return self.run(command("cat", "--", path, sudo=True)).stdout
+        result = self.run(command(*_IN_ENGLISH, "cat", "--", path, sudo=True), check=False)
+        if not result.ok:
+            if only_absent(result.stderr):
+                return None
+            raise _failed(f"{path} on {self.name} cannot be read", result)
+        return result.stdout
 
     def free_space(self, path: str) -> FreeSpace:
         """Return how much is free on the file system of an existing path."""
@@ -202,7 +204,9 @@ class Machine:
             Whether anything was changed.
         """
         wanted = hashlib.sha256(content.encode()).hexdigest()
-        facts = self.find_file(path)
+        folder, name = posixpath.split(path)
+        found = self.find_files(path, folder)
+        facts = found.get(path)
         if facts is not None and facts.is_directory:
             raise ActionRequired(f"{path} on {self.name} is a directory; a file must go there")
         if (
@@ -212,12 +216,13 @@ class Machine:
             and self.sha256(path) == wanted
         ):
             return False
-        folder, name = posixpath.split(path)
         aside = posixpath.join(folder, f".{name}.cmom-part")
-        if self.find_file(folder) is None:
+        if folder not in found:
             self.run(command("mkdir", "-p", "--", folder, sudo=True))
         self.run(command("install", "-m", "0600", "-T", "--", "/dev/null", aside, sudo=True))
-        self.run(command("dd", f"of={aside}", "conv=notrunc", "status=none", sudo=True, stdin=content))
+        self.run(
+            command("dd", f"of={aside}", "conv=notrunc", "status=none", sudo=True, stdin=Secret(content))
+        )
         if self.sha256(aside) != wanted:
             self.run(command("rm", "-f", "--", aside, sudo=True))
             raise MachineUnreachable(f"What arrived as {path} on {self.name} is not what was sent")
@@ -285,5 +290,11 @@ class Machine:
     def _rename_into_place(self, aside: str, path: str, mode: int, owner: str, group: str) -> None:
         if (owner, group) != ("root", "root"):
             self.run(command("chown", f"{owner}:{group}", "--", aside, sudo=True))
-        self.run(command("chmod", f"{mode:04o}", "--", aside, sudo=True))
+        if mode != 0o600:
+            self.run(command("chmod", f"{mode:04o}", "--", aside, sudo=True))
         self.run(command("mv", "-fT", "--", aside, path, sudo=True))
+
+
+def _failed(what: str, result: Result) -> CommandFailed:
+    lines = result.last_lines()
+    return CommandFailed(f"{what}:\n{lines}", result.exit_code, lines)

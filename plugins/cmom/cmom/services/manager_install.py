@@ -69,21 +69,17 @@ class ManagerInstaller:
         self.installation = Installation(self.machine, self._patience.watching)
         self._package = InstallPackage(self.machine, self._patience.transfer)
 
-    def reach(self, on_host_key: Callable[[str], None]) -> str:
+    def reach(self, on_host_key: Callable[[str], None]) -> None:
         """Wait for the machine, and have its host key recorded before anything else happens.
 
         Args:
             on_host_key: Called with the host key (``ssh-ed25519 AAAA...``), known before or not.
-
-        Returns:
-            The machine's own name for itself.
         """
         patience = self._patience
         host_key = self.machine.wait_for_ssh(
             patience.ssh_seconds, patience.ssh_interval_seconds, patience.key_grace_seconds
         )
         on_host_key(host_key)
-        return self.machine.hostname()
 
     def prepare(self, rpm: str, package: Package, rpm_size_bytes: int | None = None) -> bool:
         """Have the install package on the machine.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from cmom.clients.urls import is_url, shown_source
 from cmom.commands import command
 from cmom.errors import ActionRequired, CommandFailed, DeadlinePassed, MachineUnreachable, TryAgainLater
-from cmom.models import INSTALL_PACKAGE, Package
+from cmom.models import INSTALL_PACKAGE, Package, Secret
 from cmom.services.machine import STAGING_DIRECTORY, Machine
 from cmom.services.progress import TransferProgress, readable_size
 
@@ -71,6 +71,8 @@ class InstallPackage:
         if there is not None:
             if there == package:
                 machine.log(f"{describe(package)} is installed already")
+                # Who installed it may have lost the connection before it could tidy up.
+                machine.discard(self._folder_path())
                 return False
             raise ActionRequired(
                 f"{describe(there)} is installed on {machine.name}, and {describe(package)} should be. "
@@ -139,11 +141,13 @@ class InstallPackage:
 
     def _folder(self) -> str:
         machine = self._machine
-        base = posixpath.join(machine.home(), STAGING_DIRECTORY)
-        folder = posixpath.join(base, "rpm")
-        machine.ensure_directory(base, 0o700, sudo=False)
-        machine.ensure_directory(folder, 0o700, sudo=False)
+        folder = self._folder_path()
+        for path in (posixpath.dirname(folder), folder):
+            machine.ensure_directory(path, 0o700, sudo=False)
         return folder
+
+    def _folder_path(self) -> str:
+        return posixpath.join(self._machine.home(), STAGING_DIRECTORY, "rpm")
 
     def _upload(self, source: str, path: str) -> None:
         machine = self._machine
@@ -155,7 +159,7 @@ class InstallPackage:
         if (
             there is not None
             and there.size_bytes == size
-            and machine.sha256(path, sudo=False) == _sha256(source)
+            and machine.sha256(path, sudo=False) == sha256_of(source)
         ):
             machine.log("the RPM is there already")
             return
@@ -187,7 +191,7 @@ class InstallPackage:
                 *("curl", "-K", "-", "-f", "-sS", "-L", "--retry", "3", "--connect-timeout", "30"),
                 *("--max-time", f"{seconds:.0f}", "-o", aside),
                 # The URL may carry a password or a signature, so it is not an argument.
-                stdin=curl_config(url),
+                stdin=Secret(curl_config(url)),
                 timeout_seconds=seconds + 60.0,
             ),
             check=False,
@@ -242,7 +246,8 @@ def _hide(text: str, url: str) -> str:
     return text.replace(url, shown_source(url))
 
 
-def _sha256(path: str) -> str:
+def sha256_of(path: str) -> str:
+    """Return the SHA-256 of a file of Tier 2, in hexadecimal digits, whatever its size."""
     digest = hashlib.sha256()
     with open(path, "rb") as source:
         while piece := source.read(_READ_BYTES):

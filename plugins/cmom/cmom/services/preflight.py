@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from cmom.clients import rpm
+from cmom.clients.tier2 import Deployments, LocalDeployments
 from cmom.errors import ActionRequired, InvalidInputs, TryAgainLater
 from cmom.models import Package, Version
 from cmom.services.authority import expiry_warning, load_authority, replaced_authority
 from cmom.services.certificates import Authority
+from cmom.services.deployed import DeployedCluster
 from cmom.services.inputs import INSTALL_INPUTS, read_install_inputs
 from cmom.services.manager_config import check_additional_config
+from cmom.services.snapshots.precheck import check_folder, check_restore
+from cmom.services.tier1 import connect
 from cmom.services.validation.fields import Fields
 from cmom.services.validation.findings import Findings
 from cmom.services.validation.machines import read_num_of_instances
 from cmom.services.validation.manager import read_additional_config, read_install_rpm_path
+from cmom.services.validation.snapshots import read_restore
 from cmom.services.wanted import DEFAULT_NUM_OF_INSTANCES
 
 RPM_TIMEOUT_SECONDS = 60.0
+OLD_CLUSTER_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,8 @@ def check(
     now: datetime | None = None,
     rpm_timeout_seconds: float = RPM_TIMEOUT_SECONDS,
     read_package: Callable[..., Package] = rpm.read_package,
+    deployment_id: str = "",
+    deployments: Callable[[], Deployments] = LocalDeployments,
 ) -> PreflightReport:
     """Check the inputs of an installation, the install RPM and the CA.
 
@@ -63,10 +72,13 @@ def check(
         now: The time, with a time zone.
         rpm_timeout_seconds: The deadline for reading the RPM's header.
         read_package: For whoever knows another source of packages.
+        deployment_id: Of the new cluster.
+        deployments: Gives what Tier 2 knows of others, one of which may be the source of a restore.
 
     Raises:
         InvalidInputs: With every fault and its place.
-        TryAgainLater: All that could be checked is right, but the server of the RPM does not answer.
+        TryAgainLater: All that could be checked is right, but the server of the RPM, or the cluster that a
+            backup is to be taken of, does not answer.
     """
     findings = Findings()
     moment = now or datetime.now(timezone.utc)
@@ -82,6 +94,10 @@ def check(
         package = _package(fields, rpm_timeout_seconds, read_package, findings)
     except TryAgainLater as error:
         later = error
+    try:
+        _snapshots(fields, package, deployment_id, deployments, findings)
+    except TryAgainLater as error:
+        later = later or error
     findings.raise_faults()
     if later is not None:
         raise later
@@ -93,6 +109,39 @@ def check(
         ca_fingerprint=str(authority.fingerprint),
         warnings=(*findings.warnings, *([soon] if soon else [])),
     )
+
+
+def _snapshots(
+    fields: Fields,
+    package: Package | None,
+    deployment_id: str,
+    deployments: Callable[[], Deployments],
+    findings: Findings,
+) -> None:
+    base = fields.line("snapshots_path")
+    check_folder(base, findings)
+    request = read_restore(fields)
+    if request is None or package is None:
+        return
+    check_restore(
+        request,
+        base,
+        package.version,
+        findings,
+        deployment_id=deployment_id,
+        deployments=deployments,
+        ask=_answers,
+    )
+
+
+def _answers(cluster: DeployedCluster) -> None:
+    """Ask a cluster whether it answers."""
+    addresses = [host.public_ip for host in cluster.hosts]
+    logger = logging.getLogger(__name__)
+    with connect(addresses, cluster.access, cluster.version, logger) as tier1:
+        tier1.call(
+            lambda api: api.count_contents(), "asking the old cluster", wait_seconds=OLD_CLUSTER_SECONDS
+        )
 
 
 def refusal_of(package: Package, num_of_instances: int) -> str | None:

@@ -29,15 +29,14 @@ class TransferProgress:
         self._said = clock.monotonic()
 
     def __call__(self, done_bytes: int, total_bytes: int) -> None:
-        """Take note of how far it is; a total of 0 means that nobody knows it."""
-        percent = 0 if total_bytes <= 0 else done_bytes * 100 // total_bytes
+        """Take note of how far it is; more than a total of 0 means that nobody knows the total."""
+        known = total_bytes >= done_bytes
+        percent = 0 if not known else 100 if total_bytes <= 0 else done_bytes * 100 // total_bytes
         now = self._clock.monotonic()
         if percent // _STEP_PERCENT == self._step and now - self._said < _STEP_SECONDS:
             return
         self._step, self._said = percent // _STEP_PERCENT, now
-        how_far = (
-            f"{percent} % of {readable_size(total_bytes)}" if total_bytes > 0 else readable_size(done_bytes)
-        )
+        how_far = f"{percent} % of {readable_size(total_bytes)}" if known else readable_size(done_bytes)
         self._say(f"{self._label}: {how_far}")
 
 

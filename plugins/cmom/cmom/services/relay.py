@@ -10,8 +10,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import TypeVar
+from typing import TypeVar, cast
 
 Outcome = TypeVar("Outcome")
 
@@ -54,24 +53,43 @@ class Relay(logging.Logger):
     def run(self, tasks: Sequence[Callable[[], Outcome]], *, workers: int) -> Iterator[tuple[int, Outcome]]:
         """Run tasks side by side and yield each one's number and outcome as it ends; lines are passed on.
 
+        The threads are daemons: when this process is told to end, an upload that still goes does not keep it.
+
         Args:
-            tasks: What to do; a task that raises ends all of it.
+            tasks: What to do; when one raises, so does this, and no further task is begun.
             workers: How many at the same time.
         """
-        if not tasks:
-            return
-        with ThreadPoolExecutor(max_workers=min(workers, len(tasks)), thread_name_prefix="cmom") as pool:
-            numbers: dict[Future[Outcome], int] = {
-                pool.submit(task): number for number, task in enumerate(tasks)
-            }
-            waiting = set(numbers)
-            try:
-                while waiting:
-                    done, waiting = wait(waiting, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED)
+        waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
+        ended: queue.SimpleQueue[tuple[int, Outcome | None, BaseException | None]] = queue.SimpleQueue()
+        stopped = threading.Event()
+
+        def work() -> None:
+            while not stopped.is_set():
+                try:
+                    number = waiting.get_nowait()
+                except queue.Empty:
+                    return
+                try:
+                    ended.put((number, tasks[number](), None))
+                except BaseException as error:
+                    ended.put((number, None, error))
+
+        for number in range(len(tasks)):
+            waiting.put(number)
+        for number in range(min(workers, len(tasks))):
+            threading.Thread(target=work, name=f"cmom-{number}", daemon=True).start()
+        left = len(tasks)
+        try:
+            while left:
+                try:
+                    number, outcome, error = ended.get(timeout=_LOOK_SECONDS)
+                except queue.Empty:
                     self.pass_on()
-                    for future in done:
-                        yield numbers[future], future.result()
-            finally:
-                for future in waiting:
-                    future.cancel()
-        self.pass_on()
+                    continue
+                self.pass_on()
+                if error is not None:
+                    raise error
+                left -= 1
+                yield number, cast(Outcome, outcome)
+        finally:
+            stopped.set()

@@ -28,7 +28,7 @@ from cmom.services.condition import Answer, Condition, Stand, judge
 from cmom.services.parallel import ask_in_parallel
 
 DEFAULT_WAIT_SECONDS = 6.0
-_MARGIN_SECONDS = 0.5
+_ONE_MEMBERS_SHARE = 0.9
 _SHOWN_AS = {"services": "cloudify services"}
 """What a check is called for people, where that differs from the wire."""
 
@@ -124,7 +124,7 @@ def collect(
     """
 
     def question(host: Host) -> Callable[[], Told]:
-        return lambda: _ask(host, connect, wait_seconds - _MARGIN_SECONDS)
+        return lambda: _ask(host, connect, wait_seconds * _ONE_MEMBERS_SHARE)
 
     told = ask_in_parallel({host.ip: question(host) for host in hosts}, wait_seconds=wait_seconds)
     found = {ip: _as_told(ip, answer) for ip, answer in told.items()}

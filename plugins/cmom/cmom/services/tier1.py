@@ -15,7 +15,9 @@ from typing import Protocol, TypeVar
 from cmom.clients.cluster_api import ClusterApi
 from cmom.clients.executions import ExecutionApi
 from cmom.clients.manager import ManagerClient
+from cmom.clients.pacing import Pacer
 from cmom.clients.resources import ResourceApi
+from cmom.clients.snapshots import SnapshotApi
 from cmom.errors import ActionRequired, CmomError, DeadlinePassed, ManagerUnreachable
 from cmom.models import ManagerAccess, Version
 from cmom.services.leader import ClusterConnection
@@ -27,7 +29,7 @@ DEFAULT_WAIT_SECONDS = 120.0
 _PAUSE_SECONDS = 2.0
 
 
-class Tier1Api(ResourceApi, ExecutionApi):
+class Tier1Api(ResourceApi, ExecutionApi, SnapshotApi):
     """Everything that is asked of one Tier 1 manager."""
 
 
@@ -101,10 +103,10 @@ class ActiveManagers:
                 try:
                     return function(self._member(address))
                 except ManagerUnreachable as error:
+                    self._put_last(address)
                     if not repeatable:
                         raise
                     trouble: CmomError = error
-                    self._put_last(address)
                 if self._clock.monotonic() > deadline:
                     break
             if self._clock.monotonic() + self._pause_seconds > deadline:
@@ -138,11 +140,13 @@ class Tier1:
     Args:
         connection: To its members.
         version: Of its managers.
+        clock: For tests.
     """
 
-    def __init__(self, connection: Connection, version: Version) -> None:
+    def __init__(self, connection: Connection, version: Version, *, clock: Clock | None = None) -> None:
         self._connection = connection
         self.version = version
+        self._clock = clock or SystemClock()
         self._apis: dict[str, Tier1Api] = {}
 
     def __enter__(self) -> Tier1:
@@ -176,8 +180,11 @@ class Tier1:
     def _api(self, manager: ManagerClient) -> Tier1Api:
         api = self._apis.get(manager.address)
         if api is None:
+            pacer = Pacer.for_generation(
+                self.version.generation, monotonic=self._clock.monotonic, sleep=self._clock.sleep
+            )
             # setdefault: all threads share the pacer of one member.
-            api = self._apis.setdefault(manager.address, Tier1Api(manager, self.version))
+            api = self._apis.setdefault(manager.address, Tier1Api(manager, self.version, pacer))
         return api
 
 
@@ -203,8 +210,16 @@ def connect(
     """
     if version.generation >= 5:
         active = ActiveManagers(addresses, lambda address: ManagerClient(address, access), clock=clock)
-        return Tier1(active, version)
+        return Tier1(active, version, clock=clock)
     cluster = ClusterConnection(
         addresses, lambda address: ClusterApi(address, access), clock=clock, logger=logger
     )
-    return Tier1(cluster, version)
+    return Tier1(cluster, version, clock=clock)
+
+
+def connect_alone(
+    address: str, access: ManagerAccess, version: Version, *, clock: Clock | None = None
+) -> Tier1:
+    """Connect to a manager that is in no cluster (yet), of either generation; nothing is sent yet."""
+    alone = ActiveManagers([address], lambda address: ManagerClient(address, access), clock=clock)
+    return Tier1(alone, version, clock=clock)

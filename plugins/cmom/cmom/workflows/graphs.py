@@ -29,7 +29,7 @@ def run_on_clusters(ctx: Any, operation: str, inputs: Mapping[str, Any] | None =
 
 
 def cluster_graph(ctx: Any, operation: str, inputs: Mapping[str, Any]) -> Any:
-    """Return the graph of one operation on the cluster, to be executed by the caller; see `run_on_clusters`."""
+    """Return the graph of one operation on the cluster, for the caller to execute; see `run_on_clusters`."""
     return _cluster_graph(ctx, operation, dict(inputs), name=operation)
 
 

@@ -1,0 +1,1 @@
+"""How fast resources are made."""

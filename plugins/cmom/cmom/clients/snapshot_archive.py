@@ -1,0 +1,104 @@
+"""The archive of a snapshot as it comes from a Tier 1 manager: in pieces, and from where it broke off.
+
+nginx serves the file on a manager. It tells the length, and an ``ETag``; with that (``If-Range``) it goes
+on in the middle of the same file, and begins anew with another one, say that of a new leader.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from cmom.clients.tenant_api import TenantApi, quoted
+from cmom.clients.transport import time_limit
+
+PIECE_BYTES = 1024 * 1024
+SILENCE_SECONDS = 60.0
+TOTAL_SECONDS = 12 * 3600.0
+_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)\Z")
+_OK, _PARTIAL = 200, 206
+
+
+@dataclass(frozen=True)
+class ArchiveStream:
+    """An archive that is coming.
+
+    Attributes:
+        offset: Of the first byte that comes; 0 when the manager does not go on in the middle.
+        total_bytes: The length of the whole archive; None when the manager does not tell.
+        etag: Tells whether a later look is at the same file; empty when the manager does not tell.
+        pieces: The bytes; read them inside the context only.
+    """
+
+    offset: int
+    total_bytes: int | None
+    etag: str
+    pieces: Iterator[bytes] = field(repr=False)
+
+
+@contextmanager
+def open_archive(
+    api: TenantApi,
+    snapshot_id: str,
+    *,
+    offset: int = 0,
+    etag: str = "",
+    silence_seconds: float = SILENCE_SECONDS,
+    total_seconds: float = TOTAL_SECONDS,
+) -> Iterator[ArchiveStream]:
+    """Begin to download a snapshot's archive; what is read inside the context is bounded in time, too.
+
+    Args:
+        api: The manager.
+        snapshot_id: Which snapshot.
+        offset: How much of it is here already.
+        etag: Of that; without one it is begun anew.
+        silence_seconds: How long the manager may be silent.
+        total_seconds: How long it may take.
+
+    Raises:
+        ManagerUnreachable: No answer, or it broke off.
+        CmomError: See `rest_errors`; also for what goes wrong while the pieces are read.
+    """
+    client = api.in_tenant("")
+    headers = {"Accept-Encoding": "identity"}
+    if offset and etag:
+        headers |= {"Range": f"bytes={offset}-", "If-Range": etag}
+
+    def send() -> Any:
+        return client.rest.snapshots.api.get(
+            f"/snapshots/{quoted(snapshot_id)}/archive",
+            headers=headers,
+            stream=True,
+            expected_status_code=(_OK, _PARTIAL),
+        )
+
+    with (
+        client.errors(f"downloading snapshot {snapshot_id}"),
+        time_limit(total_seconds, silence_seconds=silence_seconds),
+    ):
+        response = send()
+        try:
+            begin, total = _extent(response.headers)
+            yield ArchiveStream(
+                begin, total, _strong_etag(response.headers), response.bytes_stream(PIECE_BYTES)
+            )
+        finally:
+            response.close()
+
+
+def _extent(headers: Any) -> tuple[int, int | None]:
+    match = _RANGE.match(headers.get("Content-Range") or "")
+    if match:
+        return int(match.group(1)), int(match.group(2))
+    length = headers.get("Content-Length") or ""
+    return 0, int(length) if length.isdigit() else None
+
+
+def _strong_etag(headers: Any) -> str:
+    """Return the ETag; none for a weak one, which does not promise the same bytes."""
+    etag = str(headers.get("ETag") or "")
+    return "" if etag.startswith("W/") else etag

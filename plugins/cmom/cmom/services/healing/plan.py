@@ -1,0 +1,375 @@
+"""May this member be healed now, and why; and what comes next. Decisions only: no I/O, no clock.
+
+The worst that healing can do is to destroy what is alive. So nothing is done to a machine unless the surviving
+members say by themselves that they are a working cluster and that this member is gone, and we do not hear it either.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from cmom.models import Member
+
+NO_LEADER_MESSAGE = (
+    "Could not find a profile with a cluster configured. This might mean that the whole network is unreachable."
+)
+MAX_TRIES = 5
+
+
+class Phase(str, enum.Enum):
+    """How far a heal has come: what was done last."""
+
+    FOUND = "found"
+    REMOVED = "removed"
+    BACKED_UP = "backed_up"
+    UNINSTALLED = "uninstalled"
+    REINSTALLED = "reinstalled"
+    REJOINED = "rejoined"
+
+
+class Step(str, enum.Enum):
+    """What a heal does next."""
+
+    REMOVE = "remove"
+    BACK_UP = "back_up"
+    UNINSTALL = "uninstall"
+    REINSTALL = "reinstall"
+    REJOIN = "rejoin"
+    FINISH = "finish"
+
+
+class HealStep(str, enum.Enum):
+    """What may be tried to get a member back, in the words of the input ``heal_steps``."""
+
+    WAIT = "wait"
+    RESTART_SERVICES = "restart_services"
+    REBOOT = "reboot"
+    REBUILD = "rebuild"
+
+
+class Renewal(str, enum.Enum):
+    """How a dead machine is replaced."""
+
+    CLOUD = "cloud"
+    REBUILD_COMMAND = "rebuild_command"
+    SPARE = "spare"
+    NONE = "none"
+
+
+class Decision(str, enum.Enum):
+    """What is decided.
+
+    GO: Heal it. WAIT: not now, time may help. REFUSE: not now, and a person may have to act. DONE: it is whole, and
+    whatever is left of an interrupted heal is to be closed.
+    """
+
+    GO = "go"
+    WAIT = "wait"
+    REFUSE = "refuse"
+    DONE = "done"
+
+
+class Reason(str, enum.Enum):
+    """Why not, in one word that does not change (metrics carry it)."""
+
+    NO_LEADER = "no_leader"
+    REFUSED_BY_CLUSTER = "refused_by_cluster"
+    ANOTHER_EXECUTION = "another_execution"
+    TARGET_LEADS = "target_leads"
+    ANOTHER_HEAL = "another_heal"
+    PAUSED = "paused"
+    SINGLE_MEMBER = "single_member"
+    TARGET_ALIVE = "target_alive"
+    SEEN_BY_PEERS = "seen_by_peers"
+    NO_MAJORITY = "no_majority"
+    NO_MACHINE = "no_machine"
+    NO_STEP = "no_step"
+    TOO_SOON = "too_soon"
+    TOO_MANY_TRIES = "too_many_tries"
+
+
+# Time may help with these; with all others a person may have to act, or it is tried again from the beginning.
+WAITED_FOR = frozenset({Reason.NO_LEADER, Reason.ANOTHER_EXECUTION, Reason.TARGET_LEADS})
+
+_ORDER = tuple(Phase)
+_NEXT = {
+    Phase.FOUND: Step.REMOVE,
+    Phase.REMOVED: Step.BACK_UP,
+    Phase.BACKED_UP: Step.UNINSTALL,
+    Phase.UNINSTALLED: Step.REINSTALL,
+    Phase.REINSTALLED: Step.REJOIN,
+    Phase.REJOINED: Step.FINISH,
+}
+# From then on it is online because this heal has brought it back.
+_OURS_AGAIN = (Phase.REINSTALLED, Phase.REJOINED)
+
+
+@dataclass(frozen=True)
+class Situation:
+    """Everything that the decision depends on.
+
+    Attributes:
+        target_ip: The private address of the member in question.
+        target_name: How it is called in messages.
+        expected: The private addresses of all managers of the deployment, the target's among them.
+        members: The leader's list; None when no member leads.
+        silence: Why none leads, in words.
+        refused_by_cluster: What the living members say when they refuse us (credentials, certificates).
+        ssh_answers: Whether the machine greets us over SSH. A TCP connection alone is no greeting.
+        rest_answers: Whether its REST service answers, whatever it says.
+        phase: How far an earlier heal of it has come; None when there was none.
+        failed: Whether that heal failed, and was not just interrupted.
+        other_heal: Which other heal of the deployment runs; empty for none.
+        other_execution: Which other execution of the deployment runs; empty for none.
+        paused: Until when and why healing is paused; empty when it is not.
+        renewal: How its machine would be replaced.
+        steps: What may be tried, in this order.
+        can_reboot: Whether its machine can be rebooted without logging in to it.
+        tries: How many heals of it were in vain, in a row.
+        wait_seconds: How long it must still be waited after the last of them.
+    """
+
+    target_ip: str
+    target_name: str
+    expected: tuple[str, ...]
+    members: tuple[Member, ...] | None
+    silence: str = ""
+    refused_by_cluster: str = ""
+    ssh_answers: bool = False
+    rest_answers: bool = False
+    phase: Phase | None = None
+    failed: bool = False
+    other_heal: str = ""
+    other_execution: str = ""
+    paused: str = ""
+    renewal: Renewal = Renewal.CLOUD
+    steps: tuple[HealStep, ...] = (HealStep.REBUILD,)
+    can_reboot: bool = False
+    tries: int = 0
+    wait_seconds: float = 0.0
+
+    @property
+    def target(self) -> Member | None:
+        """The target as the leader lists it; None when it does not."""
+        return next((one for one in self.members or () if one.host_ip == self.target_ip), None)
+
+    @property
+    def removed(self) -> bool:
+        """Whether an earlier heal has removed it from the cluster already: from then on it only can be remade."""
+        return self.phase is not None and self.phase is not Phase.FOUND
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether an earlier heal was cut off, and is to go on where it was."""
+        return self.phase is not None and not self.failed
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that speaks against healing."""
+
+    reason: Reason
+    text: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is decided, and why.
+
+    Attributes:
+        findings: What speaks against it; empty for GO and DONE.
+        steps: For GO: what is to be tried, in this order.
+    """
+
+    decision: Decision
+    findings: tuple[Finding, ...] = ()
+    steps: tuple[HealStep, ...] = field(default=())
+
+    @property
+    def text(self) -> str:
+        """All findings, for people."""
+        return " ".join(finding.text for finding in self.findings)
+
+
+def may_heal(situation: Situation) -> Verdict:
+    """Decide whether the member may be healed now.
+
+    All that speaks against it is told at once. A finding that time does not mend outweighs those that it may.
+    """
+    if situation.removed and _is_whole(situation.target):
+        return Verdict(Decision.DONE)
+    steps = _possible_steps(situation)
+    findings = tuple([*_general(situation), *_of_cluster(situation, steps), *_of_target(situation, steps)])
+    if not findings:
+        return Verdict(Decision.GO, steps=steps)
+    waits = all(finding.reason in WAITED_FOR for finding in findings)
+    return Verdict(Decision.WAIT if waits else Decision.REFUSE, findings)
+
+
+def next_step(phase: Phase) -> Step:
+    """Return what comes after a phase."""
+    return _NEXT[phase]
+
+
+def phase_to_repeat_from(phase: Phase) -> Phase:
+    """Return where the next try begins after a failure.
+
+    A machine on which an installation or a join failed is replaced once more: a manager that failed to join must be
+    installed anew, and one that is half installed is better made anew than mended.
+    """
+    return Phase.BACKED_UP if _ORDER.index(phase) > _ORDER.index(Phase.BACKED_UP) else phase
+
+
+def parse_steps(words: Iterable[object]) -> tuple[HealStep, ...]:
+    """Read the input ``heal_steps``.
+
+    Raises:
+        ValueError: With the words that are none.
+    """
+    given = list(words)
+    known = {step.value: step for step in HealStep}
+    unknown = [str(word) for word in given if word not in known]
+    if unknown:
+        raise ValueError(", ".join(unknown))
+    return tuple(dict.fromkeys(known[str(word)] for word in given))
+
+
+def _is_whole(member: Member | None) -> bool:
+    return member is not None and member.healthy
+
+
+def _possible_steps(situation: Situation) -> tuple[HealStep, ...]:
+    """Leave out what cannot be done, or may not be done to a machine that answers."""
+    if situation.removed:
+        return (HealStep.REBUILD,)
+    alive = situation.ssh_answers or situation.rest_answers
+    possible = {
+        HealStep.WAIT: not situation.rest_answers,
+        HealStep.RESTART_SERVICES: situation.ssh_answers and not situation.rest_answers,
+        HealStep.REBOOT: not situation.rest_answers and (situation.ssh_answers or situation.can_reboot),
+        HealStep.REBUILD: not alive,
+    }
+    return tuple(step for step in situation.steps if possible[step])
+
+
+def _general(situation: Situation) -> Iterable[Finding]:
+    if situation.paused:
+        yield Finding(Reason.PAUSED, f"Healing of this deployment is paused {situation.paused}.")
+    if situation.other_heal:
+        yield Finding(Reason.ANOTHER_HEAL, f"Another heal of this deployment runs: {situation.other_heal}.")
+    if situation.other_execution:
+        yield Finding(
+            Reason.ANOTHER_EXECUTION,
+            f"Another execution of this deployment runs, {situation.other_execution}; a heal waits for its end.",
+        )
+    if len(situation.expected) < 2:
+        yield Finding(
+            Reason.SINGLE_MEMBER,
+            f"{situation.target_name} is the only manager of this deployment, and what it holds is nowhere else: it "
+            "cannot be healed. Bring the machine back, or install anew and restore a snapshot.",
+        )
+    if situation.interrupted:
+        return
+    if situation.tries >= MAX_TRIES:
+        yield Finding(
+            Reason.TOO_MANY_TRIES,
+            f"{situation.tries} heals of {situation.target_name} in a row were in vain. Find out why; then the "
+            "workflow resume_healing lets it be tried again.",
+        )
+    elif situation.wait_seconds > 0:
+        yield Finding(
+            Reason.TOO_SOON,
+            f"The last heal of {situation.target_name} failed; the next one may begin in "
+            f"{situation.wait_seconds:.0f} s (resume_healing lets it begin at once).",
+        )
+
+
+def _of_cluster(situation: Situation, steps: tuple[HealStep, ...]) -> Iterable[Finding]:
+    if situation.refused_by_cluster:
+        yield Finding(
+            Reason.REFUSED_BY_CLUSTER,
+            "The living members refuse to tell how the cluster is, so nobody knows whether "
+            f"{situation.target_name} is dead: {situation.refused_by_cluster}",
+        )
+        return
+    if situation.members is None:
+        yield Finding(Reason.NO_LEADER, f"{NO_LEADER_MESSAGE} {situation.silence}".strip())
+        return
+    if not situation.removed and HealStep.REBUILD in steps:
+        yield from _of_majority(situation, situation.members)
+
+
+def _of_majority(situation: Situation, members: Sequence[Member]) -> Iterable[Finding]:
+    """Project the cluster after the removal: what is left must have a majority that is alive.
+
+    The leader's word on two dead of three could also be the word of one that was cut off from the other two.
+    """
+    if situation.target is None:
+        return  # it is gone already, and so nothing is taken from the cluster
+    others = [member for member in members if member.host_ip != situation.target_ip]
+    online = [member for member in others if member.online]
+    needed = len(others) // 2 + 1
+    if others and len(online) < needed:
+        gone = ", ".join(f"{member.name} ({member.host_ip})" for member in others if not member.online)
+        yield Finding(
+            Reason.NO_MAJORITY,
+            f"Without {situation.target_name} only {len(online)} of the {len(others)} other members would be "
+            f"online ({gone} not), which is no majority. Bring one of them back; or, when you know that it is dead "
+            "for good, remove it on the leader (cfy cluster nodes remove) and heal again.",
+        )
+
+
+def _of_target(situation: Situation, steps: tuple[HealStep, ...]) -> Iterable[Finding]:
+    name, target = situation.target_name, situation.target
+    if situation.members is not None and target is not None and not situation.refused_by_cluster:
+        if target.leader and not situation.removed:
+            yield Finding(
+                Reason.TARGET_LEADS,
+                f"{name} is still listed as the leader: the other members have not elected another one yet.",
+            )
+        elif target.online and situation.phase not in _OURS_AGAIN:
+            yield Finding(
+                Reason.SEEN_BY_PEERS,
+                f"The other members see {name} online: what cannot be reached is only out of our reach. (One that "
+                "died a moment ago is seen for some seconds more; then start the heal again.)",
+            )
+    if situation.removed:
+        if situation.phase not in _OURS_AGAIN and situation.renewal is Renewal.NONE:
+            yield _no_machine(situation)
+        return
+    if not steps:
+        yield from _no_step(situation)
+    elif HealStep.REBUILD in steps and situation.renewal is Renewal.NONE:
+        yield _no_machine(situation)
+
+
+def _no_step(situation: Situation) -> Iterable[Finding]:
+    name = situation.target_name
+    if situation.ssh_answers or situation.rest_answers:
+        how = " and ".join(
+            word
+            for word, answers in (("SSH", situation.ssh_answers), ("REST", situation.rest_answers))
+            if answers
+        )
+        yield Finding(
+            Reason.TARGET_ALIVE,
+            f"{name} is alive: it answers over {how}. Only a member that is out of reach is healed; what is wrong "
+            "with the software of one that answers is for the cluster's own failover, or for you.",
+        )
+        return
+    given = ", ".join(step.value for step in situation.steps) or "nothing"
+    yield Finding(
+        Reason.NO_STEP,
+        f"{name} does not answer, and nothing of what may be tried (heal_steps: {given}) is possible with a machine "
+        "that does not answer.",
+    )
+
+
+def _no_machine(situation: Situation) -> Finding:
+    return Finding(
+        Reason.NO_MACHINE,
+        f"There is nothing to replace the machine of {situation.target_name} with: no rebuild_command is given, and "
+        "hosts has no spare. Add one of them, or rebuild the deployment.",
+    )

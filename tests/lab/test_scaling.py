@@ -1,0 +1,133 @@
+"""A member leaves the cluster before its machine goes, and one that comes joins it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.openstack.testing import CloudThread, local_profile
+from tests.lab.engine import Engine
+
+PLUGIN = {"scaling": Path(__file__).with_name("scaling_plugin.yaml")}
+BLUEPRINT = """\
+tosca_definitions_version: cloudify_dsl_1_3
+imports:
+  - blueprint.yaml
+  - plugin:scaling
+"""
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudThread]:
+    """A cloud for all tests of this file; each uninstalls what it installs."""
+    with CloudThread(tmp_path_factory.mktemp("cloud")) as running:
+        yield running
+
+
+class Cluster:
+    """A cluster of three on the stand-in cloud."""
+
+    def __init__(self, folder: Path, cloud: CloudThread, mode: str) -> None:
+        profile = local_profile(folder, mode, PLUGIN)
+        (profile.blueprint_folder / "scaling.yaml").write_text(BLUEPRINT)
+        inputs = {**cloud.inputs(3), "poll_interval_seconds": 0.05}
+        self.engine = Engine(profile, "scaling.yaml", inputs)
+        self.engine.run("install")
+
+    def states(self) -> dict[str, str]:
+        """Member names and what each is."""
+        (properties,) = self.engine.properties("cloudify_cluster")
+        return {row["name"]: row["state"] for row in properties["status"]["cluster_status"]}
+
+    def manager(self, state: str) -> tuple[str, str]:
+        """The instance and the name of a member in this state."""
+        states = self.states()
+        for instance in self.engine.instances("manager"):
+            name = instance["runtime_properties"].get("hostname")
+            if states.get(name) == state:
+                return instance["id"], name
+        raise AssertionError(f"no {state} in {states}")
+
+    def events(self, capfd: pytest.CaptureFixture[str]) -> str:
+        """What was logged since the last time."""
+        return capfd.readouterr().out
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, cloud: CloudThread) -> Iterator[Cluster]:
+    """The cluster, with addresses out of the pool."""
+    installed = Cluster(tmp_path, cloud, "private_fixed_ip")
+    yield installed
+    installed.engine.run("uninstall")
+    assert not any(cloud.holdings().values())
+
+
+def order(text: str, *words: str) -> list[str]:
+    """The words in the order in which they first appear."""
+    places = {word: text.find(word) for word in words}
+    assert -1 not in places.values(), (places, text)
+    return sorted(places, key=lambda word: places[word])
+
+
+def test_a_replica_leaves_the_cluster_before_its_machine_goes(
+    cluster: Cluster, cloud: CloudThread, capfd: pytest.CaptureFixture[str]
+) -> None:
+    manager, name = cluster.manager("replica")
+    cluster.events(capfd)
+
+    cluster.engine.run("scale_in", manager=manager)
+
+    steps = ["has left the cluster", f"[{manager}] Deleting", "Deleting the server"]
+    assert order(cluster.events(capfd), *steps) == steps
+    assert sorted(cluster.states().values()) == ["leader", "replica"]
+    assert name not in cluster.states()
+    assert name not in cloud.holdings()["servers"]
+    assert len(cloud.holdings()["ports"]) == 2
+
+
+def test_a_leader_hands_over_before_it_goes_and_comes_back_as_a_replica(
+    cluster: Cluster, cloud: CloudThread
+) -> None:
+    manager, name = cluster.manager("leader")
+
+    cluster.engine.run("scale_in", manager=manager)
+
+    assert name not in cluster.states()
+    assert sorted(cluster.states().values()) == ["leader", "replica"]
+    assert name not in cloud.holdings()["servers"]
+    assert held(cluster) == sorted(cloud.holdings()["servers"])  # its address is free again
+
+    cluster.engine.run("scale_out", manager=manager)
+
+    assert sorted(cluster.states().values()) == ["leader", "replica", "replica"]
+    assert cluster.states()[name] == "replica"
+    assert name in cloud.holdings()["servers"]
+    assert held(cluster) == ["tier1-1", "tier1-2", "tier1-3"]
+
+
+def test_a_machine_that_is_made_again_keeps_its_address_and_name(
+    cluster: Cluster, cloud: CloudThread
+) -> None:
+    manager, name = cluster.manager("replica")
+    (before,) = [host for host in cluster.engine.properties("host") if host["hostname"] == name]
+    (server,) = [server for server in cloud.cloud.servers.values() if server.name == name]
+    cloud.call(cloud.cloud.delete_server, server)  # somebody terminated it
+
+    cluster.engine.run("remake", manager=manager)
+
+    assert before in cluster.engine.properties("host")
+    assert cluster.states()[name] == "replica"
+    (again,) = [server for server in cloud.cloud.servers.values() if server.name == name]
+    assert again.id != server.id
+    assert again.port is server.port
+    assert held(cluster) == ["tier1-1", "tier1-2", "tier1-3"]
+
+
+def held(cluster: Cluster) -> list[str]:
+    """The names that are handed out from the pool."""
+    (properties,) = cluster.engine.properties("infrastructure")
+    allocations: dict[str, Any] = properties["allocations"]
+    return sorted(entry["hostname"] for entry in allocations.values())
