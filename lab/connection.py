@@ -14,6 +14,7 @@ from lab.clock import Clock
 from lab.faults import Fault
 
 _log = logging.getLogger(__name__)
+_END_SECONDS = 10.0
 
 CHUNK_BYTES = 1 << 16
 Serve = Callable[[socket.socket], Awaitable[None]]
@@ -89,8 +90,9 @@ class Connection:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
             near.close()
+            # The server sees that its client is gone and closes its own end by itself.
+            await asyncio.wait({server}, timeout=_END_SECONDS)
             server.cancel()
-            await asyncio.gather(server, return_exceptions=True)
 
     def _cut_after(self, kind: str | None) -> int | None:
         if self._fault is None or kind is None or kind != self._kinds.cut:

@@ -29,7 +29,8 @@ from lab.manager.models import Manager
 
 Out = Callable[[str], None]
 
-INSTALLED_FILE = "/etc/cloudify/.installed"
+# The installer's own mark of a finished installation: INITIAL_INSTALL_FILE in its constants.py, up to 4.6.
+INSTALLED_FILE = "/etc/cloudify/.install"
 SSL_FOLDER = "/etc/cloudify/ssl"
 LOG_FILE = "/var/log/cloudify/manager/cfy_manager.log"
 EXTERNAL_CERT = f"{SSL_FOLDER}/cloudify_external_cert.pem"

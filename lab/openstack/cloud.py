@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import uuid
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from lab.core import Lab
 from lab.openstack.models import (
@@ -21,20 +19,11 @@ from lab.openstack.models import (
     ServerGroup,
     new_id,
 )
-
-Thing = TypeVar("Thing")
+from lab.openstack.refusals import RefusalError, check_quota, find, is_uuid
 
 POLICIES = ("affinity", "anti-affinity", "soft-affinity", "soft-anti-affinity")
 FIRST_ADDRESS, LAST_ADDRESS = 100, 199
 """What neutron gives out by itself; addresses below may be asked for."""
-
-
-class RefusalError(Exception):
-    """What a service answers instead: an HTTP status and a message."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 @dataclass(frozen=True)
@@ -103,7 +92,7 @@ class Cloud:
     def create_port(self, wanted: dict[str, Any]) -> Port:
         """Make a port; see neutron's POST /ports."""
         network = self._network(wanted.get("network_id"))
-        _check_quota(len(self.ports), self.config.quota.ports, 409, "Quota exceeded for resources: ['port'].")
+        check_quota(len(self.ports), self.config.quota.ports, 409, "Quota exceeded for resources: ['port'].")
         groups = wanted.get("security_groups")
         for group in groups or ():
             find(self.security_groups, group, "Security group {} does not exist")
@@ -132,7 +121,7 @@ class Cloud:
     def create_floating_ip(self, wanted: dict[str, Any]) -> FloatingIp:
         """Make a floating IP; see neutron's POST /floatingips."""
         network_id = wanted.get("floating_network_id")
-        if not _is_uuid(network_id):
+        if not is_uuid(network_id):
             raise RefusalError(
                 400, f"Invalid input for floating_network_id. Reason: '{network_id}' is not a valid UUID."
             )
@@ -142,7 +131,7 @@ class Cloud:
                 400, f"Bad floatingip request: Network {network.id} is not a valid external network."
             )
         limit = self.config.quota.floating_ips
-        _check_quota(len(self.floating_ips), limit, 409, "Quota exceeded for resources: ['floatingip'].")
+        check_quota(len(self.floating_ips), limit, 409, "Quota exceeded for resources: ['floatingip'].")
         taken = [one.address for one in self.floating_ips.values()]
         floating = FloatingIp(
             network, self._address(network, None, taken), description=wanted.get("description", "")
@@ -192,7 +181,7 @@ class Cloud:
             raise RefusalError(409, f"Port {port.id} is still in use.")
         used, limit = len(self.servers), self.config.quota.instances
         message = f"Quota exceeded for instances: Requested 1, but already used {used} of {limit} instances"
-        _check_quota(used, limit, 403, message)
+        check_quota(used, limit, 403, message)
         server = Server(
             name=wanted["name"],
             port=port,
@@ -217,6 +206,11 @@ class Cloud:
         """Begin to shut a server down."""
         server.task = "powering-off"
         self._begin(self._shut_down(server))
+
+    def reboot_server(self, server: Server) -> None:
+        """Begin to reboot a server, running or not."""
+        server.task = "rebooting_hard"
+        self._begin(self._reboot(server))
 
     def refresh(self, server: Server) -> None:
         """Let a server's status follow its machine: one that lost its power is ``SHUTOFF``."""
@@ -266,6 +260,11 @@ class Cloud:
         await self.lab.kill(server.machine)
         server.status, server.task = "SHUTOFF", None
 
+    async def _reboot(self, server: Server) -> None:
+        await self.lab.kill(server.machine)
+        await self.lab.switch_on(server.machine)
+        server.status, server.task = "ACTIVE", None
+
     def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._work.add(task)
@@ -300,27 +299,3 @@ class Cloud:
         if wanted in taken:
             raise RefusalError(409, f"IP address {wanted} already allocated in subnet {network.subnet_id}")
         return wanted
-
-
-def find(things: Iterable[Thing], thing_id: Any, message: str) -> Thing:
-    """The thing with this ID.
-
-    Raises:
-        RefusalError: 404 with the message.
-    """
-    for thing in things:
-        if thing.id == thing_id:  # type: ignore[attr-defined]
-            return thing
-    raise RefusalError(404, message.format(thing_id))
-
-
-def _check_quota(used: int, limit: int, status: int, message: str) -> None:
-    if limit != -1 and used >= limit:
-        raise RefusalError(status, message)
-
-
-def _is_uuid(text: Any) -> bool:
-    with contextlib.suppress(ValueError, AttributeError, TypeError):
-        uuid.UUID(text)
-        return True
-    return False

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from lab.openstack.cloud import Cloud, RefusalError
+from lab.openstack.cloud import Cloud
+from lab.openstack.refusals import RefusalError
 
 
 def routes(cloud: Cloud) -> list[web.RouteDef]:

@@ -8,8 +8,8 @@ from typing import Any
 
 from aiohttp import web
 
-from lab.openstack.cloud import RefusalError
 from lab.openstack.models import PROJECT_ID, Credentials
+from lab.openstack.refusals import RefusalError
 
 SERVICES = {"compute": "/compute/v2.1", "network": "/network", "image": "/image"}
 UNAUTHORIZED = "The request you have made requires authentication."

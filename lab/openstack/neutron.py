@@ -7,7 +7,8 @@ from typing import Any
 
 from aiohttp import web
 
-from lab.openstack.cloud import Cloud, RefusalError, find
+from lab.openstack.cloud import Cloud
+from lab.openstack.refusals import RefusalError, find
 
 _FILTERS = ("id", "name", "description", "floating_ip_address", "device_id")
 

@@ -6,8 +6,9 @@ import re
 
 from aiohttp import web
 
-from lab.openstack.cloud import POLICIES, Cloud, RefusalError, find
+from lab.openstack.cloud import POLICIES, Cloud
 from lab.openstack.models import Server, ServerGroup
+from lab.openstack.refusals import RefusalError, find
 
 PAGE = 100
 
@@ -69,6 +70,8 @@ class _Nova:
         server, body = self._server(request), await request.json()
         if "os-stop" in body:
             self._cloud.stop_server(server)
+        elif body.get("reboot", {}).get("type") == "HARD":
+            self._cloud.reboot_server(server)
         elif "addSecurityGroup" in body:
             wanted = body["addSecurityGroup"]["name"]
             group = find(self._cloud.security_groups, wanted, "Security group {} not found.")

@@ -14,8 +14,9 @@ from aiohttp import web
 
 from lab.faults import FaultBoard
 from lab.openstack import glance, keystone, neutron, nova
-from lab.openstack.cloud import Cloud, RefusalError
+from lab.openstack.cloud import Cloud
 from lab.openstack.keystone import TOKENS, Tokens
+from lab.openstack.refusals import RefusalError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -11,8 +11,9 @@ from lab.tools.rpm import CONFIG_PATH
 
 _NOT_SIMULATED = (
     *("configure", "create-internal-certs", "create-external-certs", "create-internal-ca"),
-    *("sanity-check", "start", "stop", "restart"),
+    "sanity-check",
 )
+_SERVICES = ("start", "stop", "restart")
 
 
 class _UsageError(Exception):
@@ -37,7 +38,7 @@ def _parser(version: tuple[int, ...]) -> _Parser:
     remove = commands.add_parser("remove", add_help=False)
     remove.add_argument("-f", "--force", action="store_true")
     remove.add_argument("-v", "--verbose", action="store_true")
-    for name in _NOT_SIMULATED:
+    for name in (*_NOT_SIMULATED, *_SERVICES):
         commands.add_parser(name, add_help=False)
     if version >= (5, 1):
         commands.add_parser("status", add_help=False)
@@ -51,7 +52,7 @@ def _version(call: ToolCall) -> tuple[int, ...]:
 
 
 async def cfy_manager(call: ToolCall) -> int:
-    """`cfy_manager install`, `remove`, and from 5.1 on `status`.
+    """`cfy_manager install`, `remove`, `start`, `stop`, `restart`, and from 5.1 on `status`.
 
     It is called as any user who may use sudo, because it calls sudo by itself; but it reads its
     configuration as whoever called it.
@@ -69,6 +70,8 @@ async def cfy_manager(call: ToolCall) -> int:
     def say(line: str) -> None:
         call.out(line + "\n")
 
+    if options.command in _SERVICES:
+        return await _switch(call, options.command)
     if options.command == "status":
         return _status(call)
     if options.command == "remove":
@@ -80,6 +83,24 @@ async def cfy_manager(call: ToolCall) -> int:
         call.err(f"IOError: [Errno 13] Permission denied: '{CONFIG_PATH}'")
         return 1
     return await manager.install(call.machine, say, clean_db=options.clean_db, verbose=options.verbose)
+
+
+async def _switch(call: ToolCall, command: str) -> int:
+    """All services of the manager at once: that is all there is of them."""
+    machine = call.machine
+    if machine.manager is None:
+        call.err("cfy_manager: the manager is not installed")
+        return 1
+    if command != "start":
+        machine.manager.power_off()
+        await machine.stop_rest()
+    if command != "stop":
+        try:
+            await machine.manager.power_on()
+        except OSError as error:
+            call.err(f"cfy_manager: nginx does not start: {error}")
+            return 1
+    return 0
 
 
 def _status(call: ToolCall) -> int:

@@ -27,6 +27,13 @@ class Result(NamedTuple):
     err: str
 
 
+def read_all(receive: Callable[[int], bytes]) -> bytes:
+    data = b""
+    while chunk := receive(1 << 16):
+        data += chunk
+    return data
+
+
 class Client:
     """One SSH connection to one machine."""
 
@@ -44,13 +51,21 @@ class Client:
             timeout=30,
         )
 
+    def start(self, line: str) -> paramiko.Channel:
+        """Start a command. Not with paramiko's file objects: they complain when a connection is cut."""
+        transport = self.ssh.get_transport()
+        assert transport is not None
+        channel = transport.open_session(timeout=30)
+        channel.settimeout(60)
+        channel.exec_command(line)
+        return channel
+
     def run(self, line: str, stdin: bytes = b"") -> Result:
-        source, out, err = self.ssh.exec_command(line, timeout=60)
-        if stdin:
-            source.channel.sendall(stdin)
-        source.channel.shutdown_write()
-        texts = out.read().decode(errors="replace"), err.read().decode(errors="replace")
-        return Result(out.channel.recv_exit_status(), *texts)
+        channel = self.start(line)
+        channel.sendall(stdin)
+        channel.shutdown_write()
+        out, err = read_all(channel.recv), read_all(channel.recv_stderr)
+        return Result(channel.recv_exit_status(), out.decode(errors="replace"), err.decode(errors="replace"))
 
     def close(self) -> None:
         self.ssh.close()
@@ -286,7 +301,7 @@ def test_sftp_links_do_not_lead_out(lab: LabThread, client: Client) -> None:
 
 def test_a_command_outlives_its_connection_until_it_writes(lab: LabThread) -> None:
     client = Client(lab)
-    client.ssh.exec_command("sleep 0.3; touch /tmp/went-on; echo x; touch /tmp/never")
+    client.start("sleep 0.3; touch /tmp/went-on; echo x; touch /tmp/never")
     client.close()
     machine = lab.machine("m1")
     deadline = time.monotonic() + 30

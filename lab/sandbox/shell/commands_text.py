@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from lab.sandbox.shell.commands_data import cut, dd, digest, seq, sort, tr
 from lab.sandbox.shell.context import Context, ShellCommand, UsageError, parse_options, unescape
+from lab.sandbox.shell.stream_editor import sed
 
 
 async def cat(context: Context) -> int:
@@ -199,6 +200,7 @@ COMMANDS: dict[str, ShellCommand] = {
     "head": head,
     "md5sum": digest("md5"),
     "printf": printf,
+    "sed": sed,
     "seq": seq,
     "sha1sum": digest("sha1"),
     "sha256sum": digest("sha256"),
