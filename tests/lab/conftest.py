@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab.manager.host import Settings
+from lab.testing import lab_thread as lab_thread
 from tests.lab.fleet import Fleet
 
 

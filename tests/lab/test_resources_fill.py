@@ -276,6 +276,16 @@ def test_what_the_manager_says_of_a_deployment_is_the_reason(
     assert code in row.reason
 
 
+def test_a_value_that_the_manager_quotes_is_not_told(filled: Filled, tmp_path: Path) -> None:
+    filled.fill({"blueprints": [{"path": str(make_blueprint(tmp_path, "shop"))}]})
+    deployment = {"blueprint_id": "shop", "inputs": {"size": "canary-77b2"}}
+    row = filled.fill({"deployments": [deployment]}).rows[0]
+    assert row.outcome.value == "refused"
+    assert "deployment_creation_error" in row.reason
+    assert "canary-77b2" not in row.reason
+    assert "canary-77b2" not in "\n".join(filled.log.lines)
+
+
 def test_what_needs_a_tenant_that_is_not_there_is_refused_by_name(filled: Filled) -> None:
     row = filled.fill({"secrets": [{"key": "a", "string": "1", "tenant": "nowhere"}]}).rows[0]
     assert (row.outcome.value, row.reason) == (

@@ -1,0 +1,1 @@
+"""What an installation costs beside the installer's own time."""
