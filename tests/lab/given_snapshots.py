@@ -33,6 +33,26 @@ class Killed(BaseException):
     """Tier 2 dies here."""
 
 
+class Hooked:
+    """A connection that does something before each call: what happens on Tier 1 meanwhile.
+
+    Args:
+        connection: The real one.
+        hook: Gets what is about to be done, in words.
+    """
+
+    def __init__(self, connection: Any, hook: Callable[[str], None]) -> None:
+        self._connection = connection
+        self._hook = hook
+
+    def call(self, function: Callable[[Any], Any], doing: str, **arguments: Any) -> Any:
+        self._hook(doing)
+        return self._connection.call(function, doing, **arguments)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
 class WallClock:
     """The time of day, which moves only when it is told to."""
 

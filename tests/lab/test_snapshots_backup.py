@@ -102,7 +102,7 @@ def test_a_name_that_is_taken_here_is_refused(single: Filled) -> None:
     backups = backups_of(single)
     first = backups.take("mine").path.read_bytes()
 
-    with pytest.raises(ActionRequired, match="a snapshot mine in .*/snapshots/old already"):
+    with pytest.raises(ActionRequired, match=r"a snapshot mine in .*/snapshots/old already"):
         backups.take("mine")
 
     backups.assert_only("mine")
@@ -191,7 +191,7 @@ def test_a_snapshot_that_is_never_made_is_given_up(single: Filled) -> None:
     backups = backups_of(single, BackupSettings(times=CreationTimes(create_seconds=30.0), spare_bytes=0))
     single.manager.script(Script("create_snapshot", seconds=10_000))
 
-    with pytest.raises(DeadlinePassed, match="still being made|in vain"):
+    with pytest.raises(DeadlinePassed, match=r"still being made|in vain"):
         backups.take("mine")
 
     backups.assert_none()
@@ -298,10 +298,12 @@ class Wire:
                 wire.count += 1
                 if wire.count == die_at and before:
                     raise Killed
-                answer = send()
-                if wire.count == die_at:
-                    raise Killed
-                return answer
+                at = wire.count
+                try:
+                    return send()
+                finally:
+                    if at == die_at:
+                        raise Killed
 
             def call(self, function: Any, doing: str, **arguments: Any) -> Any:
                 return self._pass(lambda: super(Counted, self).call(function, doing, **arguments))

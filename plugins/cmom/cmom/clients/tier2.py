@@ -122,7 +122,7 @@ class LocalDeployments:
 
     def list_nodes(self, deployment_id: str) -> tuple[Node, ...]:
         """See `Deployments.list_nodes`."""
-        plan = self._read(self._deployment(deployment_id) / "deployment.json")
+        plan = self.read_file(self._deployment(deployment_id) / "deployment.json")
         return tuple(
             Node(
                 str(node.get("id") or name),
@@ -135,7 +135,11 @@ class LocalDeployments:
     def list_instances(self, deployment_id: str) -> tuple[Instance, ...]:
         """See `Deployments.list_nodes`."""
         folder = self._deployment(deployment_id) / "node-instances"
-        return tuple(_instance(self._read(path)) for path in sorted(folder.glob("*.json")))
+        return tuple(self.read_instance(path) for path in sorted(folder.glob("*.json")))
+
+    def read_instance(self, path: Path) -> Instance:
+        """Read the file of one node instance; raises what `read_file` raises."""
+        return _instance(self.read_file(path))
 
     def _deployment(self, deployment_id: str) -> Path:
         folder = self._folder / deployment_id
@@ -143,31 +147,30 @@ class LocalDeployments:
             raise _no_deployment(deployment_id)
         return folder
 
-    def _read(self, path: Path) -> dict[str, Any]:
-        """Read a file that somebody may just be writing.
+    def read_file(self, path: Path) -> dict[str, Any]:
+        """Read a file that holds a mapping, and that somebody may just be writing.
 
         Raises:
             ActionRequired: It cannot be read.
             TryAgainLater: It stays half-written.
         """
+        content = self.read_json(path)
+        if isinstance(content, dict):
+            return content
+        raise _not_whole(path)
+
+    def read_json(self, path: Path) -> Any:
+        """Read a file that somebody may just be writing; raises the same."""
         for _ in range(_READS):
             try:
-                content = json.loads(path.read_text(encoding="utf-8"))
+                return json.loads(path.read_text(encoding="utf-8"))
             except OSError as error:
                 raise ActionRequired(
                     f"{path}, where Tier 2 keeps its state, cannot be read: {error.strerror}."
                 ) from error
             except ValueError:
                 self._sleep(_PAUSE_SECONDS)
-                continue
-            if isinstance(content, dict):
-                return content
-            break
-        raise TryAgainLater(
-            f"{path}, where Tier 2 keeps its state, is not whole. If nothing runs that could be writing "
-            "it, the "
-            "deployment was damaged when a process was killed."
-        )
+        raise _not_whole(path)
 
 
 def local_profile_folder() -> Path:
@@ -187,3 +190,10 @@ def _instance(item: Mapping[str, Any]) -> Instance:
 
 def _no_deployment(deployment_id: str) -> ActionRequired:
     return ActionRequired(f"Tier 2 has no deployment {deployment_id}.")
+
+
+def _not_whole(path: Path) -> TryAgainLater:
+    return TryAgainLater(
+        f"{path}, where Tier 2 keeps its state, is not whole. If nothing runs that could be writing it, the "
+        "deployment was damaged when a process was killed."
+    )

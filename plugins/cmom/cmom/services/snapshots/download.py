@@ -14,13 +14,13 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import IO
 
 from cmom.clients.snapshot_archive import SILENCE_SECONDS, TOTAL_SECONDS, ArchiveStream, open_archive
 from cmom.errors import ActionRequired, CmomError, ManagerUnreachable, TryAgainLater
 from cmom.services.progress import TransferProgress, readable_size
-from cmom.services.snapshots.store import new_file
+from cmom.services.snapshots.store import new_file, write_all
 from cmom.services.tier1 import Tier1, Tier1Api
 from cmom.services.waiting import Clock
 
@@ -103,7 +103,6 @@ class Downloader:
             try:
                 transfer = _Transfer(file, part, progress, self._spare_bytes)
                 downloaded = self._fetch(snapshot_id, transfer)
-                file.flush()
                 os.fsync(file.fileno())
             except BaseException:
                 part.unlink(missing_ok=True)
@@ -124,7 +123,7 @@ class Downloader:
                     repeatable=False,
                 )
             except TryAgainLater as error:
-                failures = 0 if transfer.done_bytes > farthest else failures + 1
+                failures = 1 if transfer.done_bytes > farthest else failures + 1
                 farthest = max(farthest, transfer.done_bytes)
                 late = self._clock.monotonic() + patience.pause_seconds > deadline
                 if failures >= patience.tries or late:
@@ -155,7 +154,7 @@ class Downloader:
 class _Transfer:
     """A file that grows, and the hash of what is in it."""
 
-    def __init__(self, file: IO[bytes], path: Path, progress: TransferProgress, spare_bytes: int) -> None:
+    def __init__(self, file: FileIO, path: Path, progress: TransferProgress, spare_bytes: int) -> None:
         self._file = file
         self._path = path
         self._progress = progress
@@ -176,7 +175,7 @@ class _Transfer:
         self._check_room(total)
         for piece in stream.pieces:
             with _file_errors(self._path):
-                self._file.write(piece)
+                write_all(self._file, piece)
             self._hash.update(piece)
             self.done_bytes += len(piece)
             self._progress(self.done_bytes, total)

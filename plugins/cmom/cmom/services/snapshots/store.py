@@ -11,8 +11,8 @@ import stat
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from io import FileIO
 from pathlib import Path
-from typing import IO
 
 from cmom.errors import ActionRequired
 from cmom.services.locks import file_lock
@@ -219,8 +219,7 @@ class SnapshotStore:
         try:
             aside.unlink(missing_ok=True)
             with new_file(aside) as file:
-                file.write(manifest.as_text().encode())
-                file.flush()
+                write_all(file, manifest.as_text().encode())
                 os.fsync(file.fileno())
             os.replace(aside, path)
             self._sync_folder()
@@ -287,11 +286,23 @@ def read_manifest(path: Path) -> Manifest | None:
         raise BadManifest(f"{path} is not the manifest of a snapshot") from error
 
 
-def new_file(path: Path) -> IO[bytes]:
-    """Open a file that must not be there yet, for this user's eyes only."""
+def new_file(path: Path) -> FileIO:
+    """Open a file that must not be there yet, for this user's eyes only; nothing written waits in a
+    buffer."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE)
     os.fchmod(descriptor, _FILE_MODE)
-    return os.fdopen(descriptor, "wb")
+    return FileIO(descriptor, "wb")
+
+
+def write_all(file: FileIO, content: bytes) -> None:
+    """Write all of it: a system may take a part, as when the disk is just full.
+
+    Raises:
+        OSError: It does not take the rest.
+    """
+    written = file.write(content) or 0
+    while written < len(content):
+        written += file.write(memoryview(content)[written:]) or 0
 
 
 def _size(path: Path) -> int | None:

@@ -84,7 +84,7 @@ def read_restore(fields: Fields) -> RestoreRequest | None:
     old_deployment_id = _old_deployment_id(fields)
     snapshot_id = _snapshot_id(fields)
     if not wanted:
-        _nothing_beside(fields, backup)
+        _nothing_beside(fields, bool(backup), words)
         return None
     snapshot_path = readable(fields, "snapshot_path")
     _one_source(fields, bool(backup))
@@ -108,11 +108,11 @@ def read_restore(fields: Fields) -> RestoreRequest | None:
     )
 
 
-def _nothing_beside(fields: Fields, backup: bool | None) -> None:
+def _nothing_beside(fields: Fields, backup: bool, words: tuple[str, ...]) -> None:
     """Note what is given though nothing is restored."""
     given = [name for name in ("snapshot_path", "old_deployment_id", "snapshot_id") if fields.given(name)]
     given += ["backup"] if backup else []
-    given += ["restore_params"] if fields.raw("restore_params") else []
+    given += ["restore_params"] if words else []
     for name in given:
         fields.fault(name, "is given, but restore is false; set restore to true, or leave this out")
 
