@@ -1,0 +1,1 @@
+"""How long the status of a fleet takes; see README.md."""

@@ -1,0 +1,1 @@
+"""The plugin `cloudify-meta-manager`: many clusters of Tier 1 managers at a glance."""

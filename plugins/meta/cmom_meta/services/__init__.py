@@ -1,0 +1,1 @@
+"""What the plugin knows: running a workflow on many deployments, and telling what came of it."""

@@ -1,0 +1,1 @@
+"""The workflows that plugin.yaml names: graphs of one operation each."""
