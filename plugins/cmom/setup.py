@@ -35,4 +35,5 @@ setup(
     package_data={"cmom": ["py.typed"]},
     python_requires=">=3.10",
     install_requires=requirements(),
+    entry_points={"console_scripts": ["cmom-monitor = cmom.monitor.command:main"]},
 )

@@ -21,7 +21,8 @@ SEED_INPUTS = (
     "os_user_domain", "os_device_mapping", "install_rpm_path", "ca_cert", "ca_key",
     "manager_admin_password", "manager_admin_username", "num_of_instances", "ssh_user",
     "ssh_private_key_path", "additional_config", "ldap_config", "tenants", "plugins", "secrets",
-    "blueprints", "deployments", "scripts", "files",
+    "blueprints", "deployments", "scripts", "files", "restore", "snapshot_path",
+    "old_deployment_id", "snapshot_id", "transfer_agents", "restore_params",
 )
 # fmt: on
 LDAP_FIELDS = {"server", "username", "password", "domain", "dn_extra", "is_active_directory"}

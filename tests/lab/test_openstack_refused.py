@@ -79,7 +79,7 @@ def refused(engine: Engine, capfd: pytest.CaptureFixture[str]) -> str:
         pytest.param(
             "floating_ip",
             {"os_floating_network": "no-net"},
-            ["[floating_network_", "no-net"],
+            ["[floating_ip_", "No Network found for no-net"],
             id="no floating network",
         ),
         pytest.param(
@@ -164,3 +164,34 @@ def test_an_empty_pool_is_no_fault_where_the_network_chooses_the_addresses(
 
     assert "resource_pool" not in refused(engine, capfd)
     engine.run("uninstall")
+
+
+def test_a_floating_network_may_be_given_by_its_uuid(
+    cloud: CloudThread, profiles: dict[str, LocalProfile], capfd: pytest.CaptureFixture[str]
+) -> None:
+    _, external = cloud.cloud.networks
+    engine = Engine(
+        profiles["floating_ip"], "blueprint.yaml", {**cloud.inputs(1), "os_floating_network": external.id}
+    )
+
+    refused(engine, capfd)  # for want of room for a server
+
+    (floating,) = engine.properties("floating_ip")
+    assert [floating["floating_ip_address"]] == cloud.holdings()["floating_ips"]
+    engine.run("uninstall")
+
+
+def test_addresses_that_are_taken_all_at_once_are_each_handed_out_once(
+    cloud: CloudThread, profiles: dict[str, LocalProfile], capfd: pytest.CaptureFixture[str]
+) -> None:
+    engine = Engine(profiles["private_fixed_ip"], "blueprint.yaml", cloud.inputs(16))
+
+    refused(engine, capfd)  # there is room for no server; the addresses come before
+
+    (infrastructure,) = engine.properties("infrastructure")
+    held = [entry["ip_address"] for entry in infrastructure["allocations"].values()]
+    own = [properties["ip"] for properties in engine.properties("address") if properties]
+    assert sorted(held) == sorted(set(held)) == sorted(own)
+    assert len(held) > 1
+    engine.run("uninstall")
+    assert engine.properties("address") == [{}] * 16

@@ -2,7 +2,8 @@
 
 Run with the address of a 7.0 manager and the name of a deployment of ours that stands and may be scaled:
 
-    CMOM_LIVE_MANAGER=tier2.example CMOM_LIVE_PASSWORD=... CMOM_LIVE_DEPLOYMENT=tier1 pytest tests/live/test_scale.py
+    export CMOM_LIVE_MANAGER=tier2.example CMOM_LIVE_PASSWORD=... CMOM_LIVE_DEPLOYMENT=tier1
+    pytest tests/live/test_scale.py
 
 CMOM_LIVE_CA names the certificate of the manager's CA; without it the manager is asked without TLS.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -53,17 +54,24 @@ class Tier2:
     def install_and_kill(
         self, moment: str | Callable[[], bool], *, timeout_seconds: float = 120, **changes: Any
     ) -> str:
-        """Run ``cfy install`` and SIGKILL all of it at a moment.
+        """Run ``cfy install`` and SIGKILL all of it at a moment; see `run_and_kill`."""
+        return self.run_and_kill(moment, *self._install_words(changes), timeout_seconds=timeout_seconds)
+
+    def run_and_kill(
+        self, moment: str | Callable[[], bool], *words: str, timeout_seconds: float = 120
+    ) -> str:
+        """Run ``cfy`` and SIGKILL all of it at a moment.
 
         Args:
             moment: A pattern that its output shows, or a function that tells when.
+            words: Its arguments.
 
         Returns:
             Its output so far.
         """
         log = self.profile.folder / "killed.log"
         with log.open("wb") as stream:
-            process = self.profile.start(*self._install_words(changes), stdout=stream)
+            process = self.profile.start(*words, stdout=stream)
         try:
             deadline = time.monotonic() + timeout_seconds
             while not self._come(moment, log):
@@ -72,9 +80,27 @@ class Tier2:
                 time.sleep(0.02)
         finally:
             with suppress(ProcessLookupError):
+                self._stop_between_writes(process.pid)
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         return log.read_text()
+
+    def _stop_between_writes(self, process_id: int) -> None:
+        """Stop the processes when no file of the storage is half-written: of that no Tier 2 would recover."""
+        for _ in range(100):
+            os.killpg(process_id, signal.SIGSTOP)
+            if self._is_stored_whole():
+                return
+            os.killpg(process_id, signal.SIGCONT)
+            time.sleep(0.002)
+
+    def _is_stored_whole(self) -> bool:
+        try:
+            for path in (self.profile.storage / self.deployment).rglob("*.json"):
+                json.loads(path.read_text())
+        except (ValueError, FileNotFoundError):
+            return False
+        return True
 
     @staticmethod
     def _come(moment: str | Callable[[], bool], log: Path) -> bool:

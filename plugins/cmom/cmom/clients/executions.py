@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cmom.clients.tenant_api import TenantApi, quoted
+from cmom.clients.tenant_api import TenantApi, possible_secrets, quoted
 from cmom.models import Version
 
 END_STATES = frozenset({"terminated", "failed", "cancelled"})
@@ -87,6 +87,7 @@ class ExecutionApi(TenantApi):
                 queue=queue,
             ),
             f"starting workflow {workflow_id} of deployment {deployment_id}",
+            secrets=possible_secrets(parameters),
         )
         return _execution(answer)
 

@@ -133,6 +133,18 @@ def delete_server(cloud: OpenStack, server_id: str) -> bool:
     return _deleted(cloud, COMPUTE, f"/servers/{server_id}", f"deleting the server {server_id}")
 
 
+def reboot_server(cloud: OpenStack, server_id: str) -> bool:
+    """Switch a server off and on again, whatever it is doing; False when it is gone."""
+    path, what = f"/servers/{server_id}/action", f"rebooting the server {server_id}"
+    try:
+        cloud.request("POST", COMPUTE, path, what, body={"reboot": {"type": "HARD"}})
+    except CloudRefused as error:
+        if error.status_code != requests.codes.not_found:
+            raise
+        return False
+    return True
+
+
 def leftovers(cloud: OpenStack, mark: str) -> Iterator[Leftover]:
     """Yield the ports, floating IPs and server groups that carry this mark, in the order they can go."""
     for kind, name in (("floating IP", "floatingips"), ("port", "ports")):

@@ -1,7 +1,7 @@
 """Whether a machine shows any sign of life: its SSH server greets, its REST service answers whatever it says.
 
-Nothing is sent that could tell anything to a stranger: no credentials, no key. So nothing needs to be trusted either,
-and a certificate or a host key that has changed is a sign of life like any other.
+Nothing is sent that could tell anything to a stranger: no credentials, no key. So nothing needs to be trusted
+either, and a certificate or a host key that has changed is a sign of life like any other.
 """
 
 from __future__ import annotations

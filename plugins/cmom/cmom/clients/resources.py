@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cmom.clients.tenant_api import TenantApi, quoted
+from cmom.clients.tenant_api import TenantApi, possible_secrets, quoted
 from cmom.models import Secret
 
 _CREATE_SECONDS = 360.0
@@ -169,6 +169,7 @@ class ResourceApi(TenantApi):
             ),
             f"creating deployment {deployment_id}",
             total_seconds=_CREATE_SECONDS,
+            secrets=possible_secrets(inputs),
         )
 
     def set_visibility(self, kind: str, tenant: str, resource_id: str, visibility: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -17,6 +17,7 @@ from cmom.models import Secret, Version
 Answer = TypeVar("Answer")
 
 _PAGE = 1000
+_SHORTEST_SECRET = 6
 _CONFLICT_STATUS = 409
 _NOT_FOUND_STATUS = 404
 
@@ -29,6 +30,20 @@ def is_conflict(error: ManagerRefused) -> bool:
 def is_missing(error: ManagerRefused) -> bool:
     """Tell whether a manager refused because what was asked for is not there."""
     return error.status_code == _NOT_FOUND_STATUS and error.error_code == NOT_FOUND
+
+
+def possible_secrets(values: object) -> tuple[Secret, ...]:
+    """Return the texts among what a user gave as inputs: a manager may quote one of them in its message.
+
+    Short ones are left out: they are words like ``true`` or ``size``, without which no message can be read.
+    """
+    if isinstance(values, Mapping):
+        return tuple(secret for value in values.values() for secret in possible_secrets(value))
+    if isinstance(values, list | tuple):
+        return tuple(secret for value in values for secret in possible_secrets(value))
+    if isinstance(values, str) and len(values) >= _SHORTEST_SECRET:
+        return (Secret(values),)
+    return ()
 
 
 def quoted(part: str) -> str:

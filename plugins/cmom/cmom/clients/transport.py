@@ -98,26 +98,23 @@ class _LimitedSocket(ssl.SSLSocket):
     """A TLS socket that asks the limit of the current request how long it may wait."""
 
     def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> int:
-        with self._patience():
-            return super().recv_into(buffer, nbytes, flags)
+        self._set_patience()
+        return super().recv_into(buffer, nbytes, flags)
 
     def send(self, data: Any, flags: int = 0) -> int:
-        with self._patience():
-            return super().send(data, flags)
+        self._set_patience()
+        return super().send(data, flags)
 
-    @contextmanager
-    def _patience(self) -> Iterator[None]:
+    def _set_patience(self) -> None:
+        """Wait no longer than the limit allows; a system call only if that is another time than before.
+
+        Of a large body a piece of 16 kB comes at a time, so what is done here counts.
+        """
         limit = _current_limit()
-        if limit is None:
-            yield
-            return
-        before = self.gettimeout()
-        self.settimeout(limit.next_wait())
-        try:
-            yield
-        finally:
-            if self.fileno() != -1:
-                self.settimeout(before)
+        if limit is not None:
+            patience = limit.next_wait()
+            if patience != self.gettimeout():
+                self.settimeout(patience)
 
 
 def _current_limit() -> _Limit | None:

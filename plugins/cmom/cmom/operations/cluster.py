@@ -8,9 +8,16 @@ from typing import Any
 from cmom import runtime
 from cmom.errors import ActionRequired, CmomError
 from cmom.models import Host
-from cmom.operations.connections import LEADER_SECONDS, cluster_of, hosts_of, member_records
+from cmom.operations.connections import (
+    LEADER_SECONDS,
+    cluster_of,
+    hosts_of,
+    member_records,
+    missing_members,
+)
 from cmom.operations.glue import change_properties, operation
 from cmom.operations.snapshots import last_backup
+from cmom.services.healing.record import status_output
 from cmom.services.status import ClusterStatus, Previous, summarise
 
 # How long to look for a leader when the cluster is going anyway.
@@ -36,7 +43,7 @@ def join(ctx: Any, **_: Any) -> None:
     with cluster_of(ctx, ctx.source) as cluster:
         if cluster.ensure_joined(host):
             ctx.logger.info("%s has joined the cluster.", host.public_ip)
-    _look(ctx, ctx.source)
+    look(ctx, ctx.source)
 
 
 @operation
@@ -59,7 +66,7 @@ def leave(ctx: Any, **_: Any) -> None:
     with cluster_of(ctx, ctx.source, leader_seconds=LEADER_SECONDS) as cluster:
         if cluster.ensure_left(host):
             ctx.logger.info("%s has left the cluster.", host.public_ip)
-    _look(ctx, ctx.source)
+    look(ctx, ctx.source)
 
 
 @operation
@@ -71,7 +78,7 @@ def delete(ctx: Any, **_: Any) -> None:
 @operation
 def get_status(ctx: Any, **_: Any) -> None:
     """Look at the cluster, within a bounded time, and leave what was seen in the runtime properties."""
-    seen = _look(ctx, ctx)
+    seen = look(ctx, ctx)
     ctx.logger.info("The cluster is %s. %s", seen.condition.value, seen.reason)
 
 
@@ -79,7 +86,7 @@ def _target_host(ctx: Any) -> Host | None:
     return runtime.load_host(ctx.target.instance.runtime_properties)
 
 
-def _look(ctx: Any, subject: Any) -> ClusterStatus:
+def look(ctx: Any, subject: Any) -> ClusterStatus:
     """Collect the status, store it, and return it. `subject` has the cluster's node and instance."""
     before = subject.instance.runtime_properties
     previous = Previous(before.get(runtime.STATUS) or {}, before.get(runtime.CLUSTER_IPS) or {})
@@ -87,7 +94,7 @@ def _look(ctx: Any, subject: Any) -> ClusterStatus:
     output = {**seen.status_output(), runtime.LAST_BACKUP: last_backup(ctx, subject)}
 
     def store(properties: runtime.Properties) -> None:
-        properties[runtime.STATUS] = output
+        properties[runtime.STATUS] = {**output, **status_output(properties, datetime.now(timezone.utc))}
         properties[runtime.CLUSTER_IPS] = seen.addresses_output()
 
     change_properties(subject.instance, store)
@@ -98,5 +105,5 @@ def _seen(ctx: Any, subject: Any, previous: Previous) -> ClusterStatus:
     if not member_records(subject.instance):
         return summarise((), {}, previous, datetime.now(timezone.utc))
     wait_seconds = float(subject.node.properties["status_timeout_seconds"])
-    with cluster_of(ctx, subject) as cluster:
+    with cluster_of(ctx, subject, missing=missing_members(subject.instance)) as cluster:
         return cluster.status(previous, wait_seconds=wait_seconds)

@@ -17,6 +17,7 @@ from cmom.operations.glue import runs_in_local_profile
 from cmom.runtime import ManagerRecord
 from cmom.services.formation import ClusterTimes
 from cmom.services.generations import Generation, generation_for
+from cmom.services.healing.record import journals
 from cmom.services.locks import file_lock
 from cmom.services.tier1 import Tier1, connect
 
@@ -58,16 +59,39 @@ def member_records(cluster: Any) -> tuple[ManagerRecord, ...]:
     return tuple(record for record in records if record is not None)
 
 
+def missing_members(cluster: Any) -> tuple[Host, ...]:
+    """Return the machines of members that are being healed, and have no manager at present."""
+    ids = {
+        relationship.target.instance.id
+        for relationship in cluster.relationships
+        if MEMBER_RELATIONSHIP in relationship.type_hierarchy
+    }
+    installed = {host.ip for host in hosts_of(member_records(cluster))}
+    return tuple(
+        journal.host
+        for journal in journals(cluster.runtime_properties)
+        if journal.instance_id in ids and not installed & {journal.ip, journal.machine_ip}
+    )
+
+
 def hosts_of(records: Iterable[ManagerRecord]) -> tuple[Host, ...]:
     """Return the machines of some managers."""
     return tuple(record.host for record in records)
 
 
 @contextmanager
-def cluster_of(ctx: Any, subject: Any, *, leader_seconds: float = LEADER_SECONDS) -> Iterator[Generation]:
+def cluster_of(
+    ctx: Any, subject: Any, *, leader_seconds: float = LEADER_SECONDS, missing: Iterable[Host] = ()
+) -> Iterator[Generation]:
     """Give the cluster whose node is `subject` (``ctx``, or a relationship's source).
 
     Only one operation of this deployment changes the membership at a time.
+
+    Args:
+        ctx: The operation's context.
+        subject: Has the node and the instance of the cluster.
+        leader_seconds: How long to look for a leader when one is needed.
+        missing: Members that are to be there and are not installed at present.
 
     Raises:
         ActionRequired: It has no managers, or they are of different versions.
@@ -88,7 +112,12 @@ def cluster_of(ctx: Any, subject: Any, *, leader_seconds: float = LEADER_SECONDS
         leader_seconds=leader_seconds,
     )
     generation = generation_for(
-        version, hosts_of(records), manager_access(properties), ctx.logger, times=times, lock=lock
+        version,
+        (*hosts_of(records), *missing),
+        manager_access(properties),
+        ctx.logger,
+        times=times,
+        lock=lock,
     )
     try:
         yield generation

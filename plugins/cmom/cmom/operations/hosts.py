@@ -20,7 +20,10 @@ def take(ctx: Any, **_: Any) -> None:
 
     def allocate(properties: runtime.Properties) -> dict[str, Any]:
         ledger = dict(properties.get(runtime.ALLOCATIONS) or {})
-        allocation = pool.take(entries, ledger, ctx.source.instance.id)
+        # What died and was replaced comes last: who asked for another machine may have repaired it.
+        dead = properties.get(runtime.RETIRED) or ()
+        avoid = dead if pool.spares(entries, ledger, avoid=dead) else ()
+        allocation = pool.take(entries, ledger, ctx.source.instance.id, avoid=avoid)
         properties[runtime.ALLOCATIONS] = allocation.ledger
         return allocation.entry
 

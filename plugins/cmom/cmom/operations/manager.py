@@ -18,6 +18,7 @@ from cmom.operations.glue import change_properties, operation
 from cmom.runtime import ManagerRecord
 from cmom.services import certificates
 from cmom.services.authority import load_authority
+from cmom.services.healing import HEAL_WORKFLOW
 from cmom.services.inputs import INSTALL_INPUTS, parse_install_inputs
 from cmom.services.installation import Watching
 from cmom.services.manager_config import ManagerSettings, configuration
@@ -105,10 +106,12 @@ def start(ctx: Any, **_: Any) -> None:
 def delete(ctx: Any, **_: Any) -> None:
     """Remove the manager from its machine, where the machine stays; then forget it.
 
-    It takes no more than SSH: the RPM or the CA may be gone from Tier 2 by then.
+    It takes no more than SSH: the RPM or the CA may be gone from Tier 2 by then. In a heal the machine is
+    dead, and what is on it is dealt with when it has been brought back.
     """
     installed = ManagerRecord.load(ctx.instance.runtime_properties) is not None
-    if installed and ctx.node.properties["remove_software"]:
+    healed = ctx.workflow_id == HEAL_WORKFLOW
+    if installed and not healed and ctx.node.properties["remove_software"]:
         with _installer(ctx) as (_record, installer):
             installer.remove()
     change_properties(ctx.instance, lambda properties: properties.clear())

@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cmom import runtime
+from cmom.clients import openstack_calls as calls
 from cmom.clients.openstack import OpenStack
 from cmom.clients.openstack_access import CloudAccess
 from cmom.clients.openstack_calls import ServerRequest
-from cmom.errors import ActionRequired
+from cmom.errors import ActionRequired, CmomError
 from cmom.models import Host
 from cmom.operations.glue import change_properties, operation
 from cmom.services.cloud import Patience, ServerKeeper, installation_mark, server_name
@@ -110,6 +111,19 @@ def delete_server(
         if not keeper.ensure_no_server(server_id, name or "", mark or ""):
             ctx.logger.info("There is no server %s (any more).", name or server_id)
     change_properties(ctx.instance, lambda properties: properties.clear())
+
+
+@operation
+def reboot_server(ctx: Any, **_: Any) -> None:
+    """Switch the server off and on again; what comes next is for when that does not help."""
+    server_id = ctx.instance.runtime_properties.get(runtime.CLOUD_ID) or ""
+    cloud = OpenStack(CloudAccess.read(ctx.node.properties["client_config"]))
+    try:
+        there = bool(server_id) and calls.reboot_server(cloud, server_id)
+    except CmomError as error:
+        ctx.logger.warning("The server %s cannot be rebooted: %s", server_id, error)
+        return
+    ctx.logger.info("The server %s %s", server_id, "is rebooting" if there else "is gone")
 
 
 @operation

@@ -1,8 +1,9 @@
 """What runs on a deployment in the local profile: told by locks, for its list of executions cannot tell.
 
-There executions of a killed process stay ``pending`` for ever, and nothing keeps two of them apart. So each process
-that executes a workflow holds a lock until it ends, however it ends: a heal one that only one process can hold, every
-other execution a shared one. Each side sets its own first and looks for the other's then, so never both go on.
+There executions of a killed process stay ``pending`` for ever, and nothing keeps two of them apart. So each
+process that executes a workflow holds a lock until it ends, however it ends: a heal one that only one process
+can hold, every other execution a shared one. Each side sets its own first and looks for the other's then, so
+never both go on.
 
 On a manager Tier 2 itself keeps executions apart and lists them; these locks take no part there.
 """
@@ -103,7 +104,9 @@ def hold(folder: Path, execution_id: str) -> None:
         _held[path] = _Held(execution_id, descriptor)
         if is_healing(folder):
             _release(path)
-            raise AnotherHeal("A heal of this deployment runs. Wait for its end; get_status tells how far it is.")
+            raise AnotherHeal(
+                "A heal of this deployment runs. Wait for its end; get_status tells how far it is."
+            )
 
 
 def release(folder: Path) -> None:

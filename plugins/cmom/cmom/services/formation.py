@@ -137,9 +137,9 @@ class Formation:
             return self._is_listed()  # a replica: this is what having joined looks like
         except RemovedFromCluster as error:
             raise ActionRequired(f"{error} {REINSTALL}") from error
-        self._log.follow(state)
         if state.initialized:
             return self._is_listed()  # it joined, and leads by now
+        self._log.follow(state)
         if self._failed(state, attempts=JOIN_ATTEMPTS):
             raise ActionRequired(
                 f"{self._host.public_ip} failed to join the cluster: {state.error}. {REINSTALL}"

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cmom.services.validation import machines, manager, resources, snapshots
+from cmom.services.validation import healing, machines, manager, resources, snapshots
 from cmom.services.validation.fields import Fields
 from cmom.services.validation.findings import Findings
-from cmom.services.wanted import InstallInputs, Resources
+from cmom.services.wanted import InstallInputs, RebuildCommand, Resources
 
 INSTALL_INPUTS = (
     "install_rpm_path",
@@ -36,6 +36,7 @@ INSTALL_INPUTS = (
     *resources.KINDS,
     *snapshots.STORE_INPUTS,
     *snapshots.RESTORE_INPUTS,
+    *healing.HEAL_INPUTS,
 )
 
 
@@ -77,6 +78,7 @@ def read_install_inputs(raw: object, findings: Findings) -> InstallInputs | None
     wanted = resources.read_resources(fields)
     snapshots.read_store(fields)
     snapshots.read_restore(fields)
+    healing.read_healing(fields)
     if number is None or ssh is None or rest_port is None or rpm_path is None:
         return None
     if ca_cert is None or ca_key is None or username is None or password is None:
@@ -101,6 +103,20 @@ def read_install_inputs(raw: object, findings: Findings) -> InstallInputs | None
         resources=wanted,
         warnings=findings.warnings,
     )
+
+
+def parse_rebuild_command(value: object) -> RebuildCommand | None:
+    """Check the command that rebuilds a machine; None when there is none.
+
+    Raises:
+        InvalidInputs: It cannot be run.
+    """
+    findings = Findings()
+    found = machines.read_rebuild_command(
+        Fields({"rebuild_command": value}, "", findings, ("rebuild_command",))
+    )
+    findings.raise_faults()
+    return found
 
 
 def parse_resources(raw: Mapping[str, Any]) -> Resources:

@@ -57,13 +57,21 @@ def is_locked(path: Path, *, alone: bool = False) -> bool:
 
 
 @contextmanager
-def file_lock(path: Path, what: str, *, wait_seconds: float, clock: Clock | None = None) -> Iterator[None]:
+def file_lock(
+    path: Path,
+    what: str,
+    *,
+    wait_seconds: float,
+    poll_seconds: float = _POLL_SECONDS,
+    clock: Clock | None = None,
+) -> Iterator[None]:
     """Hold the lock that a file stands for.
 
     Args:
         path: The file; made if it is not there, and never removed.
         what: What is done under the lock, for the message: ``changing the membership of the cluster``.
         wait_seconds: How long to wait for another holder.
+        poll_seconds: Between two tries.
         clock: For tests.
 
     Raises:
@@ -76,7 +84,7 @@ def file_lock(path: Path, what: str, *, wait_seconds: float, clock: Clock | None
                 lambda: grab(descriptor),
                 f"{what} by another operation to end",
                 wait_seconds=wait_seconds,
-                interval_seconds=_POLL_SECONDS,
+                interval_seconds=poll_seconds,
                 clock=clock,
             )
         except DeadlinePassed as error:

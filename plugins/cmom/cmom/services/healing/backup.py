@@ -1,4 +1,4 @@
-"""The snapshot that is taken before a member is replaced: a precaution, bounded, and never in the way of the heal."""
+"""The snapshot taken before a member is replaced: a precaution, bounded, and never in the way of the heal."""
 
 from __future__ import annotations
 

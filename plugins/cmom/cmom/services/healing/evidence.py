@@ -11,7 +11,7 @@ from cmom.errors import ActionRequired, TryAgainLater
 from cmom.models import Host, Member
 from cmom.services.parallel import ask_in_parallel
 
-_PROBE_SECONDS = 8.0
+_PROBE_SECONDS = 5.0
 _SLACK_SECONDS = 4.0
 
 

@@ -1,7 +1,8 @@
 """May this member be healed now, and why; and what comes next. Decisions only: no I/O, no clock.
 
-The worst that healing can do is to destroy what is alive. So nothing is done to a machine unless the surviving
-members say by themselves that they are a working cluster and that this member is gone, and we do not hear it either.
+The worst that healing can do is to destroy what is alive. So nothing is done to a machine unless the
+surviving members say by themselves that they are a working cluster and that this member is gone, and we do
+not hear it either.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from dataclasses import dataclass, field
 from cmom.models import Member
 
 NO_LEADER_MESSAGE = (
-    "Could not find a profile with a cluster configured. This might mean that the whole network is unreachable."
+    "Could not find a profile with a cluster configured. "
+    "This might mean that the whole network is unreachable."
 )
 MAX_TRIES = 5
 
@@ -61,8 +63,8 @@ class Renewal(str, enum.Enum):
 class Decision(str, enum.Enum):
     """What is decided.
 
-    GO: Heal it. WAIT: not now, time may help. REFUSE: not now, and a person may have to act. DONE: it is whole, and
-    whatever is left of an interrupted heal is to be closed.
+    GO: Heal it. WAIT: not now, time may help. REFUSE: not now, and a person may have to act. DONE: it is
+    whole, and whatever is left of an interrupted heal is to be closed.
     """
 
     GO = "go"
@@ -156,8 +158,13 @@ class Situation:
         return next((one for one in self.members or () if one.host_ip == self.target_ip), None)
 
     @property
+    def alive(self) -> bool:
+        """Whether its machine shows any sign of life to us."""
+        return self.ssh_answers or self.rest_answers
+
+    @property
     def removed(self) -> bool:
-        """Whether an earlier heal has removed it from the cluster already: from then on it only can be remade."""
+        """Whether an earlier heal has removed it from the cluster: from then on it can only be remade."""
         return self.phase is not None and self.phase is not Phase.FOUND
 
     @property
@@ -201,7 +208,7 @@ def may_heal(situation: Situation) -> Verdict:
     if situation.removed and _is_whole(situation.target):
         return Verdict(Decision.DONE)
     steps = _possible_steps(situation)
-    findings = tuple([*_general(situation), *_of_cluster(situation, steps), *_of_target(situation, steps)])
+    findings = (*_general(situation), *_of_cluster(situation, steps), *_of_target(situation, steps))
     if not findings:
         return Verdict(Decision.GO, steps=steps)
     waits = all(finding.reason in WAITED_FOR for finding in findings)
@@ -216,8 +223,8 @@ def next_step(phase: Phase) -> Step:
 def phase_to_repeat_from(phase: Phase) -> Phase:
     """Return where the next try begins after a failure.
 
-    A machine on which an installation or a join failed is replaced once more: a manager that failed to join must be
-    installed anew, and one that is half installed is better made anew than mended.
+    A machine on which an installation or a join failed is replaced once more: a manager that failed to join
+    must be installed anew, and one that is half installed is better made anew than mended.
     """
     return Phase.BACKED_UP if _ORDER.index(phase) > _ORDER.index(Phase.BACKED_UP) else phase
 
@@ -244,12 +251,11 @@ def _possible_steps(situation: Situation) -> tuple[HealStep, ...]:
     """Leave out what cannot be done, or may not be done to a machine that answers."""
     if situation.removed:
         return (HealStep.REBUILD,)
-    alive = situation.ssh_answers or situation.rest_answers
     possible = {
         HealStep.WAIT: not situation.rest_answers,
         HealStep.RESTART_SERVICES: situation.ssh_answers and not situation.rest_answers,
         HealStep.REBOOT: not situation.rest_answers and (situation.ssh_answers or situation.can_reboot),
-        HealStep.REBUILD: not alive,
+        HealStep.REBUILD: not situation.alive,
     }
     return tuple(step for step in situation.steps if possible[step])
 
@@ -262,12 +268,14 @@ def _general(situation: Situation) -> Iterable[Finding]:
     if situation.other_execution:
         yield Finding(
             Reason.ANOTHER_EXECUTION,
-            f"Another execution of this deployment runs, {situation.other_execution}; a heal waits for its end.",
+            f"Another execution of this deployment runs, {situation.other_execution}; a heal waits for its "
+            "end.",
         )
     if len(situation.expected) < 2:
         yield Finding(
             Reason.SINGLE_MEMBER,
-            f"{situation.target_name} is the only manager of this deployment, and what it holds is nowhere else: it "
+            f"{situation.target_name} is the only manager of this deployment, and what it holds is nowhere "
+            "else: it "
             "cannot be healed. Bring the machine back, or install anew and restore a snapshot.",
         )
     if situation.interrupted:
@@ -275,7 +283,8 @@ def _general(situation: Situation) -> Iterable[Finding]:
     if situation.tries >= MAX_TRIES:
         yield Finding(
             Reason.TOO_MANY_TRIES,
-            f"{situation.tries} heals of {situation.target_name} in a row were in vain. Find out why; then the "
+            f"{situation.tries} heals of {situation.target_name} in a row were in vain. Find out why; then "
+            "the "
             "workflow resume_healing lets it be tried again.",
         )
     elif situation.wait_seconds > 0:
@@ -316,60 +325,67 @@ def _of_majority(situation: Situation, members: Sequence[Member]) -> Iterable[Fi
         yield Finding(
             Reason.NO_MAJORITY,
             f"Without {situation.target_name} only {len(online)} of the {len(others)} other members would be "
-            f"online ({gone} not), which is no majority. Bring one of them back; or, when you know that it is dead "
+            f"online ({gone} not), which is no majority. Bring one of them back; or, when you know that it "
+            "is dead "
             "for good, remove it on the leader (cfy cluster nodes remove) and heal again.",
         )
 
 
 def _of_target(situation: Situation, steps: tuple[HealStep, ...]) -> Iterable[Finding]:
-    name, target = situation.target_name, situation.target
-    if situation.members is not None and target is not None and not situation.refused_by_cluster:
-        if target.leader and not situation.removed:
-            yield Finding(
-                Reason.TARGET_LEADS,
-                f"{name} is still listed as the leader: the other members have not elected another one yet.",
-            )
-        elif target.online and situation.phase not in _OURS_AGAIN:
-            yield Finding(
-                Reason.SEEN_BY_PEERS,
-                f"The other members see {name} online: what cannot be reached is only out of our reach. (One that "
-                "died a moment ago is seen for some seconds more; then start the heal again.)",
-            )
     if situation.removed:
-        if situation.phase not in _OURS_AGAIN and situation.renewal is Renewal.NONE:
-            yield _no_machine(situation)
+        if situation.phase not in _OURS_AGAIN:
+            yield from _of_listing(situation)
+            if situation.renewal is Renewal.NONE:
+                yield _no_machine(situation)
         return
     if not steps:
-        yield from _no_step(situation)
-    elif HealStep.REBUILD in steps and situation.renewal is Renewal.NONE:
+        yield _no_step(situation)
+    if steps or not situation.alive:
+        yield from _of_listing(situation)
+    if HealStep.REBUILD in steps and situation.renewal is Renewal.NONE:
         yield _no_machine(situation)
 
 
-def _no_step(situation: Situation) -> Iterable[Finding]:
-    name = situation.target_name
-    if situation.ssh_answers or situation.rest_answers:
-        how = " and ".join(
-            word
-            for word, answers in (("SSH", situation.ssh_answers), ("REST", situation.rest_answers))
-            if answers
-        )
-        yield Finding(
-            Reason.TARGET_ALIVE,
-            f"{name} is alive: it answers over {how}. Only a member that is out of reach is healed; what is wrong "
-            "with the software of one that answers is for the cluster's own failover, or for you.",
-        )
+def _of_listing(situation: Situation) -> Iterable[Finding]:
+    """Say what the other members know of it that speaks against its being dead."""
+    name, target = situation.target_name, situation.target
+    if target is None or situation.refused_by_cluster:
         return
+    if target.leader:
+        yield Finding(
+            Reason.TARGET_LEADS,
+            f"{name} is still listed as the leader: the other members have not elected another one yet.",
+        )
+    elif target.online:
+        yield Finding(
+            Reason.SEEN_BY_PEERS,
+            f"The other members see {name} online: only we cannot reach it. (One that died a moment ago is "
+            "seen for some seconds more; then start the heal again.)",
+        )
+
+
+def _no_step(situation: Situation) -> Finding:
+    name = situation.target_name
+    if situation.alive:
+        signs = (("SSH", situation.ssh_answers), ("REST", situation.rest_answers))
+        how = " and ".join(word for word, answers in signs if answers)
+        return Finding(
+            Reason.TARGET_ALIVE,
+            f"{name} is alive: it answers over {how}. Only a member that is out of reach is healed; what is "
+            "wrong with the software of one that answers is for the cluster's own failover, or for you.",
+        )
     given = ", ".join(step.value for step in situation.steps) or "nothing"
-    yield Finding(
+    return Finding(
         Reason.NO_STEP,
-        f"{name} does not answer, and nothing of what may be tried (heal_steps: {given}) is possible with a machine "
-        "that does not answer.",
+        f"{name} does not answer, and nothing of what may be tried (heal_steps: {given}) is possible with a "
+        "machine that does not answer.",
     )
 
 
 def _no_machine(situation: Situation) -> Finding:
     return Finding(
         Reason.NO_MACHINE,
-        f"There is nothing to replace the machine of {situation.target_name} with: no rebuild_command is given, and "
+        f"There is nothing to replace the machine of {situation.target_name} with: no rebuild_command is "
+        "given, and "
         "hosts has no spare. Add one of them, or rebuild the deployment.",
     )

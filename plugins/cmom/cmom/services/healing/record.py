@@ -1,7 +1,7 @@
 """What is known of healing between two runs: journals, tries in vain, a pause, and the history of decisions.
 
-It lies in the runtime properties of the cluster's node instance, as plain data (`cmom.runtime` has the keys), and is
-changed as a whole. Times are UTC.
+It lies in the runtime properties of the cluster's node instance, as plain data (`cmom.runtime` has the keys),
+and is changed as a whole. Times are UTC.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ class Journal:
         machine: What became of the machine, for people.
         machine_ip: On which machine the manager is made again, once that is ready; empty before.
         spare_ip: The spare that was taken for it; empty for none.
+        steps: What is to be tried, in this order, in the words of ``heal_steps``.
+        tried: What of it was tried in vain.
     """
 
     instance_id: str
@@ -57,6 +59,8 @@ class Journal:
     machine: str = ""
     machine_ip: str = ""
     spare_ip: str = ""
+    steps: tuple[str, ...] = ()
+    tried: tuple[str, ...] = ()
 
     @property
     def host(self) -> Host:
@@ -72,11 +76,13 @@ class Journal:
     def parse(cls, stored: Mapping[str, Any]) -> Journal:
         """Read it back."""
         known = {one.name: stored[one.name] for one in fields(cls) if one.name in stored}
-        return cls(**{**known, "phase": Phase(stored["phase"])})
+        lists = {name: tuple(stored.get(name) or ()) for name in ("steps", "tried")}
+        return cls(**{**known, **lists, "phase": Phase(stored["phase"])})
 
     def as_plain_data(self) -> dict[str, Any]:
         """Return it as JSON knows it."""
-        return {**asdict(self), "phase": self.phase.value}
+        lists = {"steps": list(self.steps), "tried": list(self.tried)}
+        return {**asdict(self), **lists, "phase": self.phase.value, "reached": dict(self.reached)}
 
 
 @dataclass(frozen=True)
@@ -120,6 +126,9 @@ def begin(properties: Properties, journal: Journal, now: datetime) -> Journal:
             failed="",
             machine_ip="" if known.failed else known.machine_ip,
             execution_id=journal.execution_id,
+            steps=journal.steps,
+            # What was tried by an execution before this one is tried once more.
+            tried=known.tried if known.execution_id == journal.execution_id else (),
         )
     else:
         journal = replace(journal, reached={journal.phase.value: _text(now)})
@@ -219,7 +228,7 @@ def seconds_to_wait(
     if known.healed or known.count == 0:
         return 0.0
     doublings = min(known.count - 1, MAX_TRIES)
-    delay = min(delay_seconds * 2**doublings, _MAX_DELAY_SECONDS)
+    delay = min(delay_seconds * float(2**doublings), _MAX_DELAY_SECONDS)
     passed = (now - _time(known.last_at)).total_seconds()
     return min(delay, max(0.0, delay - passed))  # also when the clock was put back
 

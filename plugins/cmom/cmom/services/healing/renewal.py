@@ -40,8 +40,8 @@ def run_rebuild_command(
 ) -> None:
     """Run the command that brings one machine back to an empty state, and pass on what it prints.
 
-    No shell takes part. The command inherits the lock, so when whoever started it is killed, the next one waits
-    until it has ended, and two never work on one machine.
+    No shell takes part. The command inherits the lock, so when whoever started it is killed, the next one
+    waits until it has ended, and two never work on one machine.
 
     Args:
         words: Program and arguments.
@@ -110,7 +110,7 @@ def _run(
 
 
 def _pass_on(stream: IO[bytes], logger: logging.Logger, lines: list[str], mask: Masker) -> None:
-    with suppress(OSError, ValueError):
+    with stream, suppress(OSError, ValueError):
         for raw in iter(lambda: stream.readline(_MAX_LINE), b""):
             line = mask(raw.decode("utf-8", "replace").rstrip())
             logger.info("rebuild: %s", line)
