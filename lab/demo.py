@@ -75,7 +75,7 @@ def only_one() -> Iterator[None]:
         yield
 
 
-def free_subnet() -> str:
+def free_subnet(machines: int = MEMBERS) -> str:
     """Return the first three numbers of addresses that no other lab uses, such as ``127.77.1``.
 
     Raises:
@@ -85,7 +85,7 @@ def free_subnet() -> str:
     start = defaults.subnet.rpartition(".")[0]
     for number in range(1, 255):
         subnet = f"{start}.{number}"
-        addresses = [f"{subnet}.{FIRST_HOST + machine}" for machine in range(MEMBERS)]
+        addresses = [f"{subnet}.{FIRST_HOST + machine}" for machine in range(machines)]
         if all(is_free(ip, port) for ip in addresses for port in (defaults.ssh_port, defaults.rest_port)):
             return subnet
     raise DemoFailed(f"All addresses of {start}.* are taken by other labs.")

@@ -3,8 +3,8 @@
     python -m benchmarks.fleet [--sizes 10 100 1000]
 
 Tier 2 is simulated in a process of its own and asked with the real REST client. First it runs as many
-executions as it is asked for; then, with the largest fleet, 20 at once as a manager does. The exit code is 0 when
-the bars are held.
+executions as it is asked for; then, with the largest fleet, 20 at once as a manager does. The exit code is
+0 when the bars are held.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def show(title: str, figures: Figures) -> None:
     first, last = figures.tables[0], figures.tables[-1]
     summary = figures.status["summary"]
     print(
-        f"{title}: first table (last known, with ages) after {first[0]:.1f} s, complete after {last[0]:.1f} s: "
+        f"{title}: last known with ages after {first[0]:.1f} s, complete after {last[0]:.1f} s: "
         f"{summary['fresh']} fresh, {sum(summary['no_answer'].values())} reasons {summary['no_answer']}; "
         f"memory {figures.memory_bytes / 1e6:.0f} MB, output {figures.output_bytes / 1e6:.2f} MB",
         flush=True,

@@ -117,7 +117,7 @@ def test_a_fleet_is_asked_side_by_side_on_a_tier2_that_bounds_it(serve: Serve) -
         *fleet, Deployment("dead", None, properties={"status": status_of("ready", NOW)}), at_once=5
     )
     tier2 = RestTier2(served.client())
-    runner = Runner(tier2, Limits(10, each_seconds=10.0, all_seconds=60.0, poll_seconds=0.1))
+    runner = Runner(tier2, Limits(10, each_seconds=5.0, all_seconds=60.0, poll_seconds=0.1))
     first: list[int] = []
     try:
         look = FleetStatus(tier2, runner, lambda status: first.append(status["summary"]["fresh"]))

@@ -74,5 +74,6 @@ def test_the_output_counts_and_has_a_row_for_each() -> None:
     fleet.errors = {"b": "broken"}
     summary = go(fleet, Plan(("a", "b"), 2, 1))[1].as_plain_data()["summary"]
     assert summary == {
-        "workflow_id": "upgrade", "complete": True, "deployments": 2, "outcomes": {"failed": 1, "succeeded": 1},
+        "workflow_id": "upgrade", "complete": True, "deployments": 2,
+        "outcomes": {"failed": 1, "succeeded": 1},
     }  # fmt: skip

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from cloudify import ctx as current_context
 from cloudify.decorators import operation as cloudify_operation
@@ -18,7 +18,6 @@ from cloudify.exceptions import NonRecoverableError, RecoverableError
 from cloudify.manager import get_rest_client
 from cloudify.utils import exception_to_error_cause
 from cloudify.workflows import api
-from cloudify.workflows.local import StorageConflictError
 from cloudify_rest_client.exceptions import CloudifyClientError
 
 from cmom_meta.clients.local import LocalTier2
@@ -131,16 +130,24 @@ def change_properties(instance: Any, change: Callable[[Properties], Outcome]) ->
             outcome = change(instance.runtime_properties)
             try:
                 instance.update()
-            except StorageConflictError:
-                continue
-            except CloudifyClientError as error:
-                if error.status_code != _HTTP_CONFLICT:
+            except _conflicts(current_context) as error:
+                if getattr(error, "status_code", _HTTP_CONFLICT) != _HTTP_CONFLICT:
                     raise
                 continue
         return outcome
     raise TryAgainLater(
         f"The runtime properties of {instance.id} were changed by others {_MAX_CONFLICTS} times in a row."
     )
+
+
+def _conflicts(ctx: Any) -> type[Exception]:
+    """Return the kind of error by which Tier 2 says that another was faster; a manager's is wider."""
+    if not runs_in_local_profile(ctx):
+        return cast(type[Exception], CloudifyClientError)
+    # Imported here: it needs more than cloudify-common alone, and is there where workflows run locally.
+    from cloudify.workflows.local import StorageConflictError
+
+    return cast(type[Exception], StorageConflictError)
 
 
 def _deployment_folder(ctx: Any) -> Path:
