@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -12,6 +12,7 @@ from cmom import runtime
 from cmom.clients import rpm
 from cmom.clients.manager import ManagerClient
 from cmom.clients.ssh import SshClient
+from cmom.errors import ActionRequired
 from cmom.models import Host, Package
 from cmom.operations.connections import manager_access, ssh_access
 from cmom.operations.glue import change_properties, operation
@@ -25,6 +26,8 @@ from cmom.services.manager_config import ManagerSettings, configuration
 from cmom.services.manager_install import ManagerInstaller, Patience, RemoteFiles
 from cmom.services.serving import wait_until_serving
 from cmom.services.wanted import InstallInputs
+
+INSTALLED_ON = "cloudify.relationships.cmom.installed_on"
 
 _RPM_TIMEOUT_SECONDS = 60.0
 
@@ -43,16 +46,10 @@ class _Work:
 
 
 @operation
-def create(ctx: Any, ip: str, public_ip: str = "", hostname: str = "", **_: Any) -> None:
-    """Reach the machine, record its host key, and bring and install the RPM.
-
-    Args:
-        ip: The private address.
-        public_ip: The address by which Tier 2 reaches it; empty for the private one.
-        hostname: Its name, also in the cluster; empty for the address.
-    """
+def create(ctx: Any, **_: Any) -> None:
+    """Reach the machine, record its host key, and bring and install the RPM."""
     package = _package(ctx)
-    host = Host(ip, public_ip or ip, hostname or ip)
+    host = _machine_of(ctx)
     version = str(package.version)
 
     def remember(properties: runtime.Properties) -> None:
@@ -115,6 +112,24 @@ def delete(ctx: Any, **_: Any) -> None:
         with _installer(ctx) as (_record, installer):
             installer.remove()
     change_properties(ctx.instance, lambda properties: properties.clear())
+
+
+def _machine_of(ctx: Any) -> Host:
+    """Read the machine's addresses and name from the node that the manager is installed on.
+
+    Not with get_attribute: in the local profile that reads the files of all instances of the node, one of
+    which another thread may just be writing.
+    """
+    for relationship in ctx.instance.relationships:
+        if INSTALLED_ON in relationship.type_hierarchy:
+            host = runtime.load_host(relationship.target.instance.runtime_properties)
+            if host is None:
+                raise ActionRequired(
+                    f"{relationship.target.instance.id}, the machine of {ctx.instance.id}, has no address: "
+                    "the node template `host` must have the attributes ip, public_ip and hostname."
+                )
+            return replace(host, hostname=host.hostname or host.ip)
+    raise ActionRequired(f"{ctx.instance.id} has no relationship {INSTALLED_ON} to a machine.")
 
 
 @contextmanager
