@@ -11,7 +11,7 @@ from cmom.models import ManagerAccess, Secret, Version
 from cmom.runtime import RestoreRecord
 from cmom.services.relay import Relay
 from cmom.services.snapshots.restore import SnapshotRestorer
-from cmom.services.snapshots.restore_execution import RestoreTimes
+from cmom.services.snapshots.restore_patience import RestoreTimes
 from cmom.services.snapshots.source import open_snapshot
 from cmom.services.tier1 import ActiveManagers, Tier1, connect_alone
 from lab.manager import samples

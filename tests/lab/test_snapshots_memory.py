@@ -1,4 +1,4 @@
-"""Snapshots of any size pass through in pieces, in both directions; `benchmarks/download` does it with 5 GB."""
+"""Snapshots of any size pass through in pieces, both ways; `benchmarks/download` does it with 5 GB."""
 
 from __future__ import annotations
 

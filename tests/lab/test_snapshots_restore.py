@@ -13,7 +13,8 @@ from cmom.clients.manager import ManagerClient
 from cmom.clients.snapshots import RestoreOptions
 from cmom.errors import ActionRequired, DeadlinePassed, ManagerRefused
 from cmom.services.snapshots.archive import DamagedArchive
-from cmom.services.snapshots.restore_execution import RestoreFailed, RestoreTimes
+from cmom.services.snapshots.restore_execution import RestoreFailed
+from cmom.services.snapshots.restore_patience import RestoreTimes
 from cmom.services.tier1 import Tier1
 from lab.manager import samples
 from lab.manager.engine import Script

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 from cmom.errors import ActionRequired, DeadlinePassed
 from cmom.services.snapshots import overview
+from cmom.services.snapshots.files import read_manifest
 from cmom.services.snapshots.manifest import BadManifest, Manifest
 from cmom.services.snapshots.retention import surplus
-from cmom.services.snapshots.store import SnapshotStore, StoredSnapshot, read_manifest, snapshot_id_problem
+from cmom.services.snapshots.store import SnapshotStore, StoredSnapshot, snapshot_id_problem
 from tests.unit.cmom.given_snapshot import NOW, flip, manifest_of, store_snapshot, write_archive
 
 

@@ -108,20 +108,18 @@ class _LimitedSocket(ssl.SSLSocket):
     def _set_patience(self) -> None:
         """Wait no longer than the limit allows; a system call only if that is another time than before.
 
-        Of a large body a piece of 16 kB comes at a time, so what is done here counts.
+        A large body comes 16 kB at a time, so what is done here counts.
         """
-        limit = _current_limit()
+        limit = _limit.get() or _limit_of_a_body()
         if limit is not None:
             patience = limit.next_wait()
             if patience != self.gettimeout():
                 self.settimeout(patience)
 
 
-def _current_limit() -> _Limit | None:
-    limit = _limit.get()
-    if limit is not None:
-        return limit
-    deadline = _outer_deadline.get()  # a body that is streamed after its request was sent
+def _limit_of_a_body() -> _Limit | None:
+    """Return the limit of a body that is streamed after its request was sent."""
+    deadline = _outer_deadline.get()
     return None if deadline is None else _Limit(deadline, _silence.get() or float("inf"))
 
 

@@ -27,7 +27,7 @@ from cmom.services.snapshots.backup import BackupSettings, SnapshotTaker, utc_no
 from cmom.services.snapshots.creation import CreationTimes
 from cmom.services.snapshots.initial import InitialRestore
 from cmom.services.snapshots.requests import BackupRequest, RestoreRequest, meaningless
-from cmom.services.snapshots.restore_execution import RestoreTimes
+from cmom.services.snapshots.restore_patience import RestoreTimes
 from cmom.services.snapshots.source import chosen_path
 from cmom.services.snapshots.store import SnapshotStore, StoredSnapshot
 from cmom.services.snapshots.verification import Verifier, raise_if_rotten
@@ -203,7 +203,7 @@ def take_backup(
 
 
 def last_backup(ctx: Any, subject: Any) -> dict[str, Any] | None:
-    """Return what the status says of the last verified snapshot; None when there is none, or nobody can tell."""
+    """Return what the status says of the last verified snapshot; None when there is none that we can see."""
     try:
         return overview.last_verified(store_of(ctx, subject).newest_trusted(), utc_now())
     except CmomError as error:

@@ -15,14 +15,16 @@ from pathlib import Path
 from cmom.errors import ActionRequired, CmomError, ManagerRefused, TryAgainLater
 from cmom.models import Version
 from cmom.runtime import BackupRecord
-from cmom.services.progress import readable_size
+from cmom.services.progress import TransferProgress, readable_size
 from cmom.services.snapshots.archive import DamagedArchive, check_archive
-from cmom.services.snapshots.creation import CreationTimes, Orphaned, SnapshotCreator, SnapshotFailed, taken
+from cmom.services.snapshots.creation import CreationTimes, SnapshotCreator, SnapshotFailed
 from cmom.services.snapshots.download import SPARE_BYTES, Downloaded, Downloader, Patience
 from cmom.services.snapshots.manifest import Manifest
+from cmom.services.snapshots.orphans import Orphaned
 from cmom.services.snapshots.requests import BackupRequest, meaningless
 from cmom.services.snapshots.retention import surplus
 from cmom.services.snapshots.store import SnapshotStore, StoredSnapshot
+from cmom.services.snapshots.words import taken
 from cmom.services.tier1 import Tier1
 from cmom.services.waiting import Clock, SystemClock
 
@@ -234,8 +236,15 @@ class SnapshotTaker:
             raise
 
     def _check(self, part: Path) -> Version:
-        self._logger.info("Checking the archive.")
-        return check_archive(part)
+        progress = TransferProgress("Checking the archive", self._logger.info, self._clock)
+        done = 0
+
+        def tell(count: int) -> None:
+            nonlocal done
+            done += count
+            progress(done, 0)  # of what is compressed nobody knows how much it is
+
+        return check_archive(part, tell)
 
     def _leader(self) -> str:
         try:

@@ -8,7 +8,7 @@ the next one, and then given up.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -18,20 +18,20 @@ from cmom.clients.snapshots import (
     CREATED,
     EXISTING_RUNNING_EXECUTION,
     FAILED,
-    RESTORE_WORKFLOW,
     Snapshot,
     SnapshotOptions,
 )
 from cmom.clients.tenant_api import is_conflict, is_missing
 from cmom.errors import (
     ActionRequired,
-    CmomError,
     DeadlinePassed,
     ManagerRefused,
     ManagerUnreachable,
     TryAgainLater,
 )
 from cmom.services.reminder import Reminder
+from cmom.services.snapshots.orphans import LeaderWatch, Orphaned
+from cmom.services.snapshots.words import in_words, taken
 from cmom.services.tier1 import Tier1, Tier1Api
 from cmom.services.waiting import Clock, wait_for
 
@@ -43,10 +43,6 @@ _ERROR_LINES = 15
 
 class SnapshotFailed(ActionRequired):
     """The manager could not make the snapshot, by its own word."""
-
-
-class Orphaned(CmomError):  # noqa: N818 - says what became of the snapshot
-    """The leader that was making the snapshot is gone, and the snapshot with it; a new one may be made."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +152,7 @@ class SnapshotCreator:
             DeadlinePassed: It took too long.
         """
         reminder = Reminder(self._logger.info, self._clock)
-        watch = _Watch(leader, self._clock, self._times.orphan_seconds, self._logger.warning)
+        watch = LeaderWatch(leader, self._clock, self._times.orphan_seconds, self._logger.warning)
 
         def look() -> bool:
             address, found = self._ask(
@@ -250,56 +246,3 @@ class SnapshotCreator:
 
     def _ask(self, question: Callable[[Tier1Api], Answer], doing: str) -> Answer:
         return self._tier1.call(question, doing, wait_seconds=_CALL_SECONDS)
-
-
-class _Watch:
-    """Notices that another member leads than the one that began, and how long that is ago."""
-
-    def __init__(self, leader: str, clock: Clock, orphan_seconds: float, warn: Callable[..., None]) -> None:
-        self._leader = leader
-        self._clock = clock
-        self._orphan_seconds = orphan_seconds
-        self._warn = warn
-        self._changed_at: float | None = None
-
-    @property
-    def changed(self) -> bool:
-        return self._changed_at is not None
-
-    def saw(self, address: str, snapshot_id: str) -> None:
-        if self._leader and address != self._leader:
-            self._warn("%s leads the cluster now; snapshot %s was begun by another.", address, snapshot_id)
-            self._changed_at = self._clock.monotonic()
-        self._leader = address
-
-    def raise_if_orphaned(self, snapshot_id: str) -> None:
-        if self._changed_at is None or self._clock.monotonic() - self._changed_at < self._orphan_seconds:
-            return
-        raise Orphaned(
-            f"Snapshot {snapshot_id} has not got on for {self._orphan_seconds:.0f} s since another member "
-            "leads."
-        )
-
-
-def in_words(executions: Iterable[Execution]) -> str:
-    """Return executions for a message, and what to do about one that will never end."""
-    words, stuck = [], ""
-    for execution in executions:
-        where = f" of deployment {execution.deployment_id}" if execution.deployment_id else ""
-        words.append(f"{execution.workflow_id}{where} ({execution.status}, {execution.id})")
-        if execution.workflow_id == RESTORE_WORKFLOW and execution.status == "pending":
-            stuck = (
-                " A restore that was refused leaves a pending execution, which never runs and holds up "
-                "all others: "
-                f"if nobody restores now, cancel it (cfy executions cancel {execution.id})."
-            )
-    return f"{', '.join(words) or 'it has just ended'}.{stuck}"
-
-
-def taken(snapshot_id: str, where: str) -> ActionRequired:
-    """Return the error for a name that is taken."""
-    return ActionRequired(
-        f"There is a snapshot {snapshot_id} {where} already. Give another snapshot_id, or none: then its "
-        "name is the "
-        "time."
-    )

@@ -20,7 +20,7 @@ from pathlib import Path
 from cmom.clients.snapshot_archive import SILENCE_SECONDS, TOTAL_SECONDS, ArchiveStream, open_archive
 from cmom.errors import ActionRequired, CmomError, ManagerUnreachable, TryAgainLater
 from cmom.services.progress import TransferProgress, readable_size
-from cmom.services.snapshots.store import new_file, write_all
+from cmom.services.snapshots.files import new_file, write_all
 from cmom.services.tier1 import Tier1, Tier1Api
 from cmom.services.waiting import Clock
 

@@ -17,7 +17,7 @@ from cmom.models import Host, ManagerAccess, Version
 from cmom.runtime import RestoreRecord
 from cmom.services.snapshots.requests import RestoreRequest
 from cmom.services.snapshots.restore import SnapshotRestorer
-from cmom.services.snapshots.restore_execution import RestoreTimes
+from cmom.services.snapshots.restore_patience import RestoreTimes
 from cmom.services.snapshots.source import SnapshotFile, open_snapshot
 from cmom.services.tier1 import Tier1, connect, connect_alone
 from cmom.services.waiting import Clock

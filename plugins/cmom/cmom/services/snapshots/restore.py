@@ -17,12 +17,8 @@ from cmom.errors import ActionRequired, ManagerUnreachable
 from cmom.runtime import RestoreRecord
 from cmom.services.progress import TransferProgress, readable_size
 from cmom.services.snapshots.judgement import restore_problem
-from cmom.services.snapshots.restore_execution import (
-    RestoreExecution,
-    RestoreFailed,
-    RestoreStuck,
-    RestoreTimes,
-)
+from cmom.services.snapshots.restore_execution import RestoreExecution, RestoreFailed
+from cmom.services.snapshots.restore_patience import RestoreStuck, RestoreTimes
 from cmom.services.snapshots.source import SnapshotFile, version_problem
 from cmom.services.tier1 import Tier1, Tier1Api
 from cmom.services.waiting import Clock, SystemClock

@@ -9,13 +9,13 @@ from pathlib import Path
 from cmom.errors import ActionRequired
 from cmom.models import Version
 from cmom.services.snapshots.archive import archive_version, check_against, check_archive
+from cmom.services.snapshots.files import read_manifest
 from cmom.services.snapshots.manifest import Manifest
 from cmom.services.snapshots.requests import RestoreRequest
 from cmom.services.snapshots.store import (
     ARCHIVE_SUFFIX,
     MANIFEST_SUFFIX,
     SnapshotStore,
-    read_manifest,
     snapshot_id_problem,
 )
 

@@ -7,16 +7,15 @@ manifest are ours; whatever else lies in the folder is never touched.
 from __future__ import annotations
 
 import os
-import stat
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from io import FileIO
 from pathlib import Path
 
 from cmom.errors import ActionRequired
 from cmom.services.locks import file_lock
-from cmom.services.snapshots.manifest import MAX_BYTES, BadManifest, Manifest
+from cmom.services.snapshots.files import new_file, read_manifest, size_of, write_all
+from cmom.services.snapshots.manifest import BadManifest, Manifest
 from cmom.services.validation.fields import identifier_problem
 from cmom.services.waiting import Clock
 
@@ -24,7 +23,7 @@ ARCHIVE_SUFFIX, MANIFEST_SUFFIX, PART_SUFFIX = ".zip", ".json", ".part"
 # A file's name has 255 bytes, and ours are somewhat longer than the identifier.
 MAX_IDENTIFIER = 240
 _NAME = "snap_%Y_%m_%d_%H_%M_%S"
-_FOLDER_MODE, _FILE_MODE = 0o700, 0o600
+_FOLDER_MODE = 0o700
 
 
 @dataclass(frozen=True)
@@ -148,7 +147,7 @@ class SnapshotStore:
         if manifest is None:
             return None
         path = self.archive_path(snapshot_id)
-        return StoredSnapshot(manifest, path, _size(path))
+        return StoredSnapshot(manifest, path, size_of(path))
 
     def all(self) -> tuple[StoredSnapshot, ...]:
         """Return all snapshots of ours, the oldest first; those without their archive are among them."""
@@ -206,7 +205,7 @@ class SnapshotStore:
             self._sync_folder()
         except OSError as error:
             raise self._trouble(f"does not take {path.name}", error) from error
-        return StoredSnapshot(manifest, path, _size(path))
+        return StoredSnapshot(manifest, path, size_of(path))
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Write a manifest aside, and put it in its place.
@@ -246,7 +245,7 @@ class SnapshotStore:
             return sorted(
                 path
                 for path in self.folder.iterdir()
-                if path.name.endswith(suffix) and _size(path) is not None
+                if path.name.endswith(suffix) and size_of(path) is not None
             )
         except FileNotFoundError:
             return []
@@ -266,49 +265,3 @@ class SnapshotStore:
             "place as "
             "the input snapshots_path."
         )
-
-
-def read_manifest(path: Path) -> Manifest | None:
-    """Read a manifest; None when there is no file.
-
-    Raises:
-        BadManifest: It is none, or cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            text = file.read(MAX_BYTES + 1)
-        return Manifest.parse(text.decode("utf-8"))
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise BadManifest(f"{path} cannot be read: {error.strerror}") from error
-    except (BadManifest, UnicodeDecodeError) as error:
-        raise BadManifest(f"{path} is not the manifest of a snapshot") from error
-
-
-def new_file(path: Path) -> FileIO:
-    """Open a file that must not be there yet, for this user's eyes only; nothing written waits in a
-    buffer."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE)
-    os.fchmod(descriptor, _FILE_MODE)
-    return FileIO(descriptor, "wb")
-
-
-def write_all(file: FileIO, content: bytes) -> None:
-    """Write all of it: a system may take a part, as when the disk is just full.
-
-    Raises:
-        OSError: It does not take the rest.
-    """
-    written = file.write(content) or 0
-    while written < len(content):
-        written += file.write(memoryview(content)[written:]) or 0
-
-
-def _size(path: Path) -> int | None:
-    """Return the size of a file; None when there is none, or something else, such as a link."""
-    try:
-        status = path.lstat()
-    except OSError:
-        return None
-    return status.st_size if stat.S_ISREG(status.st_mode) else None
