@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import signal
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,7 +82,6 @@ def test_what_lives_or_may_live_is_not_healed(tmp_path: Path, machines: LabThrea
     tier2 = installed(tmp_path, machines)
     leader, (replica, other) = leader_and_replicas(tier2)
     target = instance_of(tier2, replica)
-    folder = activity.deployment_folder(tier2.profile.storage, tier2.deployment)
     managers = {machine.name: machine.manager for machine in machines.machines}
 
     assert_refused(heal(tier2, target), tier2, "target_alive")
@@ -96,13 +99,6 @@ def test_what_lives_or_may_live_is_not_healed(tmp_path: Path, machines: LabThrea
     assert "works on the network" in refused.stdout
     assert tier2.start("resume_healing").returncode == 0
 
-    with activity.healing(folder):
-        assert_refused(heal(tier2, target), tier2, "another_heal")
-    activity.hold(folder, "a backup, say")
-    held = heal(tier2, target)
-    activity.release(folder)
-    assert_refused(held, tier2, "another_execution")
-
     machines.kill(machine_of(machines, other))
     assert_refused(heal(tier2, target), tier2, "no_majority")
 
@@ -116,13 +112,47 @@ def test_what_lives_or_may_live_is_not_healed(tmp_path: Path, machines: LabThrea
         ["target_alive"],
         ["seen_by_peers"],
         ["paused"],
-        ["another_heal"],
-        ["another_execution"],
         ["no_majority"],
         ["no_leader"],
     ]
     for machine in machines.machines:
         assert machine.manager is managers[machine.name], "nothing was touched"
+
+
+def test_a_heal_and_another_execution_keep_out_of_each_others_way(
+    tmp_path: Path, machines: LabThread
+) -> None:
+    tier2 = installed(tmp_path, machines, num_of_instances=2)
+    leader, (replica,) = leader_and_replicas(tier2)
+    target = instance_of(tier2, replica)
+    folder = activity.deployment_folder(tier2.profile.storage, tier2.deployment)
+    machines.kill(machine_of(machines, replica))
+    backup = ("executions", "start", "backup", "-b", tier2.deployment, "--task-retries", "0")
+
+    with activity.healing(folder):  # as another process does
+        assert_refused(heal(tier2, target), tier2, "another_heal")
+        kept_out = tier2.profile.run(*backup)
+        assert kept_out.returncode != 0
+        assert "A heal of this deployment runs" in kept_out.stdout
+        assert tier2.start("get_status").returncode == 0
+
+    machines.fault(machine_of(machines, leader), "hang", path="/snapshots/", method="PUT")
+    running = tier2.profile.start(*backup, stdout=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while not activity.is_executing(folder):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert_refused(heal(tier2, target), tier2, "another_execution")
+    finally:
+        os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+    machines.fault(machine_of(machines, leader), "clear")
+
+    healed = heal(tier2, target)
+
+    assert healed.returncode == 0, healed.stdout
+    assert_healed(tier2, members=2)
 
 
 def test_a_dead_machine_is_replaced_by_a_spare_as_long_as_there_is_one(tmp_path: Path) -> None:

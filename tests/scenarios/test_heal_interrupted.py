@@ -22,7 +22,7 @@ from tests.scenarios.healing import (
 )
 
 BEFORE_THE_MACHINE_IS_TOUCHED = (
-    r"Task succeeded 'cmom.operations.healing.find'",
+    r"Task succeeded 'cmom.operations.heal_decision.find'",
     r"Removing \S+ \(\S+\) from the cluster",
     r"is being made on Tier 1",
     r"Task started 'cmom.operations.manager.delete'",

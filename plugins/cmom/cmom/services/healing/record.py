@@ -7,102 +7,45 @@ and is changed as a whole. Times are UTC.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from cmom.models import Host
 from cmom.runtime import HEAL_HISTORY, HEALING, HEALING_PAUSED, Properties
-from cmom.services.healing.plan import MAX_TRIES, Phase, Verdict, phase_to_repeat_from
+from cmom.services.healing.journal import Journal, Tries, name_of
+from cmom.services.healing.plan import MAX_TRIES, phase_to_repeat_from
+from cmom.services.healing.situation import Verdict
+
+__all__ = [
+    "DEFAULT_DELAY_SECONDS",
+    "HEALTHY_SECONDS",
+    "HISTORY_ENTRIES",
+    "Journal",
+    "advance",
+    "begin",
+    "end_well",
+    "fail",
+    "journal_of",
+    "journals",
+    "name_of",
+    "pause",
+    "paused",
+    "paused_in_words",
+    "refuse",
+    "resume",
+    "seconds_to_wait",
+    "status_output",
+    "tries",
+]
 
 HISTORY_ENTRIES = 20
 DEFAULT_DELAY_SECONDS = 120.0
 _MAX_DELAY_SECONDS = 3600.0
+_MAX_TEXT = 2000
 
 # A member that dies again this soon after its heal was not healed.
 HEALTHY_SECONDS = 3600.0
-
-
-@dataclass(frozen=True)
-class Journal:
-    """How far the heal of one member has come.
-
-    Attributes:
-        instance_id: Of the manager.
-        hostname: Of the machine that died; so are `ip` and `public_ip`.
-        diagnosis: Why the heal was started, in the words of whoever started it.
-        started_at: When it began, ISO 8601.
-        execution_id: Which began it.
-        reached: When each phase was reached.
-        failed: Why it failed; empty while it has not.
-        was_leader: Whether the member led the cluster when it was last looked at.
-        backup: What became of the precaution: the snapshot's name, or why there is none.
-        machine: What became of the machine, for people.
-        machine_ip: On which machine the manager is made again, once that is ready; empty before.
-        spare_ip: The spare that was taken for it; empty for none.
-        steps: What is to be tried, in this order, in the words of ``heal_steps``.
-        tried: What of it was tried in vain.
-    """
-
-    instance_id: str
-    hostname: str
-    ip: str
-    public_ip: str
-    diagnosis: str
-    started_at: str
-    execution_id: str
-    phase: Phase = Phase.FOUND
-    reached: Mapping[str, str] = field(default_factory=dict)
-    failed: str = ""
-    was_leader: bool = False
-    backup: str = ""
-    machine: str = ""
-    machine_ip: str = ""
-    spare_ip: str = ""
-    steps: tuple[str, ...] = ()
-    tried: tuple[str, ...] = ()
-
-    @property
-    def host(self) -> Host:
-        """The machine that died."""
-        return Host(self.ip, self.public_ip, self.hostname)
-
-    @property
-    def name(self) -> str:
-        """How the member is called in messages."""
-        return name_of(self.host)
-
-    @classmethod
-    def parse(cls, stored: Mapping[str, Any]) -> Journal:
-        """Read it back."""
-        known = {one.name: stored[one.name] for one in fields(cls) if one.name in stored}
-        lists = {name: tuple(stored.get(name) or ()) for name in ("steps", "tried")}
-        return cls(**{**known, **lists, "phase": Phase(stored["phase"])})
-
-    def as_plain_data(self) -> dict[str, Any]:
-        """Return it as JSON knows it."""
-        lists = {"steps": list(self.steps), "tried": list(self.tried)}
-        return {**asdict(self), **lists, "phase": self.phase.value, "reached": dict(self.reached)}
-
-
-@dataclass(frozen=True)
-class Tries:
-    """How often a member was healed in vain, in a row.
-
-    Attributes:
-        count: Heals that failed, or after which it died again at once.
-        last_at: When the last heal ended.
-        healed: Whether that one succeeded.
-    """
-
-    count: int
-    last_at: str
-    healed: bool
-
-
-def name_of(host: Host) -> str:
-    """Return how a machine is called in messages: its name and its address."""
-    return host.public_ip if host.hostname in ("", host.public_ip) else f"{host.hostname} ({host.public_ip})"
 
 
 def journal_of(properties: Mapping[str, Any], instance_id: str) -> Journal | None:
@@ -171,6 +114,7 @@ def fail(properties: Properties, instance_id: str, error: str, now: datetime) ->
     Raises:
         KeyError: There is no journal.
     """
+    error = error[:_MAX_TEXT]
     journal = advance(properties, instance_id, now, failed=error)
     healing = _healing(properties)
     count = _tries(healing, instance_id).count + 1 if instance_id in healing["tries"] else 1
@@ -196,7 +140,7 @@ def refuse(
         "node_instance_id": instance_id,
         "member": name_of(host),
         "reasons": [finding.reason.value for finding in verdict.findings],
-        "message": verdict.text,
+        "message": verdict.text[:_MAX_TEXT],
         "diagnosis": diagnosis,
         "evidence": dict(evidence),
         "at": _text(now),

@@ -1,0 +1,241 @@
+"""Whether a member may be healed now: looked around, decided, and remembered with what was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from cloudify.manager import get_rest_client
+
+from cmom import runtime
+from cmom.clients.tier2_executions import running_executions
+from cmom.errors import ActionRequired, TryAgainLater
+from cmom.models import Host
+from cmom.operations.connections import cluster_of, hosts_of, member_records
+from cmom.operations.glue import (
+    UNOBTRUSIVE_WORKFLOWS,
+    deployment_folder,
+    operation,
+    runs_in_local_profile,
+)
+from cmom.operations.heal_journal import change_record, installed_manager, manager_relationships, utc_now
+from cmom.services import activity
+from cmom.services.healing import HEAL_WORKFLOW, evidence, record
+from cmom.services.healing.journal import Journal
+from cmom.services.healing.plan import may_heal, parse_steps
+from cmom.services.healing.situation import (
+    Decision,
+    HealStep,
+    Phase,
+    Reason,
+    Renewal,
+    Situation,
+    Verdict,
+)
+
+# All members are asked once; the operation as a whole is repeated.
+_LOOK_SECONDS = 0.0
+
+
+@dataclass(frozen=True)
+class _Target:
+    """The member in question.
+
+    Attributes:
+        host: Its machine, as it is or was.
+        ssh_port: Of its machine.
+        journal: Of an earlier heal of it.
+    """
+
+    instance_id: str
+    host: Host
+    ssh_port: int
+    journal: Journal | None
+
+
+@operation
+def find(
+    ctx: Any,
+    node_instance_id: str,
+    diagnose_value: str,
+    renewal: str,
+    can_reboot: bool,
+    other_heal: str = "",
+    **_: Any,
+) -> None:
+    """Find a living manager of the cluster, and decide whether the member may be healed.
+
+    Args:
+        ctx: The context.
+        node_instance_id: Of the manager.
+        diagnose_value: Why the heal was started.
+        renewal: How its machine would be replaced; see `Renewal`.
+        can_reboot: See `Situation`.
+        other_heal: What other heal runs, if the workflow knows of one.
+    """
+    with _tried_again(ctx):
+        target = _target(ctx, node_instance_id)
+        signs, testimony = _look_around(ctx, target)
+        situation = _situation(ctx, target, signs, testimony, Renewal(renewal), can_reboot, other_heal)
+        verdict = may_heal(situation)
+        seen = evidence.as_plain_data(signs, testimony)
+        ctx.logger.info("%s: SSH %s, REST %s, members %s", situation.target_name, *seen.values())
+        if verdict.decision in (Decision.WAIT, Decision.REFUSE):
+            _note_refusal(ctx, target, verdict, diagnose_value, seen)
+            raise _as_error(verdict)
+        _begin(ctx, target, verdict, diagnose_value)
+
+
+@contextmanager
+def _tried_again(ctx: Any) -> Iterator[None]:
+    """Let the engine repeat it as often as the blueprint says; the engine itself would do so for ever."""
+    try:
+        yield
+    except ActionRequired:
+        raise
+    except Exception as error:
+        known = isinstance(error, TryAgainLater)
+        text = str(error) if known else f"Deciding on the heal failed: {type(error).__name__}: {error}"
+        properties, done = ctx.node.properties, int(ctx.operation.retry_number or 0)
+        if done >= int(properties["heal_retries"]):
+            raise ActionRequired(f"{text} (Given up after {done} retries.)") from error
+        raise TryAgainLater(text, float(properties["heal_retry_interval_seconds"])) from error
+
+
+def _target(ctx: Any, instance_id: str) -> _Target:
+    relationship = manager_relationships(ctx).get(instance_id)
+    if relationship is None:
+        known = ", ".join(sorted(manager_relationships(ctx)))
+        raise ActionRequired(f"{instance_id} is no manager of this cluster. Its managers are: {known}.")
+    journal = record.journal_of(ctx.instance.runtime_properties, instance_id)
+    installed = installed_manager(ctx, instance_id)
+    if journal is not None:
+        host = journal.host
+    elif installed is not None:
+        host = installed.host
+    else:
+        raise ActionRequired(f"{instance_id} is not installed, so there is nothing to heal.")
+    return _Target(instance_id, host, int(relationship.target.node.properties["ssh_port"]), journal)
+
+
+def _look_around(ctx: Any, target: _Target) -> tuple[evidence.Signs, evidence.Testimony]:
+    signs = evidence.signs_of_life(target.host, target.ssh_port, int(ctx.node.properties["rest_port"]))
+    if not member_records(ctx.instance):
+        return signs, evidence.Testimony(silence="No manager of the cluster is installed.")
+    with cluster_of(ctx, ctx, leader_seconds=_LOOK_SECONDS) as cluster:
+        return signs, evidence.ask_cluster(cluster)
+
+
+def _situation(
+    ctx: Any,
+    target: _Target,
+    signs: evidence.Signs,
+    testimony: evidence.Testimony,
+    renewal: Renewal,
+    can_reboot: bool,
+    other_heal: str,
+) -> Situation:
+    properties, stored, journal = ctx.node.properties, ctx.instance.runtime_properties, target.journal
+    expected = {host.ip for host in hosts_of(member_records(ctx.instance))} | {target.host.ip}
+    heals, others = _running(ctx)
+    now = utc_now()
+    delay_seconds = float(properties["heal_retry_delay_seconds"])
+    return Situation(
+        target_ip=target.host.ip,
+        target_name=record.name_of(target.host),
+        expected=tuple(sorted(expected)),
+        members=testimony.members,
+        silence=testimony.silence,
+        refused_by_cluster=testimony.refusal,
+        ssh_answers=bool(signs.ssh),
+        rest_answers=signs.rest is not None,
+        phase=None if journal is None else journal.phase,
+        failed=journal is not None and bool(journal.failed),
+        other_heal=other_heal or heals,
+        other_execution=others,
+        paused=record.paused_in_words(stored, now),
+        renewal=Renewal.SPARE if journal is not None and journal.spare_ip else renewal,
+        steps=_steps(properties),
+        can_reboot=can_reboot,
+        tries=record.tries(stored, target.instance_id),
+        wait_seconds=record.seconds_to_wait(stored, target.instance_id, now, delay_seconds),
+    )
+
+
+def _steps(properties: Mapping[str, Any]) -> tuple[HealStep, ...]:
+    try:
+        return parse_steps(properties["heal_steps"])
+    except ValueError as error:
+        known = ", ".join(step.value for step in HealStep)
+        raise ActionRequired(
+            f"heal_steps names what cannot be done: {error}. It may name {known}."
+        ) from error
+
+
+def _running(ctx: Any) -> tuple[str, str]:
+    """Return in words which other heal, and which other execution, of this deployment runs."""
+    if runs_in_local_profile(ctx):
+        folder = deployment_folder(ctx)
+        others = "in another process" if activity.is_executing(folder) else ""
+        return "", others
+    running = running_executions(get_rest_client(), ctx.deployment.id, but=(ctx.execution_id,))
+    heals = [str(one) for one in running if one.workflow_id == HEAL_WORKFLOW]
+    others_running = [str(one) for one in running if one.workflow_id not in UNOBTRUSIVE_WORKFLOWS]
+    return ", ".join(heals), ", ".join(others_running)
+
+
+def _note_refusal(
+    ctx: Any, target: _Target, verdict: Verdict, diagnosis: str, seen: Mapping[str, Any]
+) -> None:
+    change_record(
+        ctx,
+        lambda stored: record.refuse(
+            stored,
+            target.host,
+            target.instance_id,
+            verdict,
+            utc_now(),
+            diagnosis=diagnosis,
+            evidence=seen,
+        ),
+    )
+
+
+def _as_error(verdict: Verdict) -> ActionRequired | TryAgainLater:
+    if verdict.decision is Decision.REFUSE:
+        return ActionRequired(f"The heal is refused. {verdict.text}")
+    # The message that people know comes first.
+    silent = verdict.findings[0].reason is Reason.NO_LEADER
+    return TryAgainLater(verdict.text if silent else f"The heal has to wait. {verdict.text}")
+
+
+def _begin(ctx: Any, target: _Target, verdict: Verdict, diagnosis: str) -> None:
+    now = utc_now()
+
+    def open_journal(stored: runtime.Properties) -> Journal:
+        leader = str((stored.get(runtime.CLUSTER_IPS) or {}).get("Master") or "")
+        wanted = Journal(
+            instance_id=target.instance_id,
+            hostname=target.host.hostname,
+            ip=target.host.ip,
+            public_ip=target.host.public_ip,
+            diagnosis=diagnosis,
+            started_at=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            execution_id=ctx.execution_id,
+            was_leader=leader == target.host.public_ip,
+            steps=tuple(step.value for step in verdict.steps),
+        )
+        begun = record.begin(stored, wanted, now)
+        if verdict.decision is Decision.DONE:
+            return record.advance(stored, target.instance_id, now, phase=Phase.REJOINED)
+        return begun
+
+    journal = change_record(ctx, open_journal)
+    known = target.journal
+    if known is not None:
+        how = "failed" if known.failed else "was interrupted"
+        ctx.logger.info("A heal of %s %s after it was %s; going on.", journal.name, how, known.phase.value)
+    else:
+        ctx.logger.info("Healing %s. Diagnosis: %s", journal.name, diagnosis)
