@@ -11,7 +11,7 @@ PYTEST := $(BIN)/pytest -n 2 --dist worksteal --durations 10
 SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.sh options/*.sh)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-meta demo-down test unit lint format wagon
+.PHONY: help venv demo demo-heal demo-meta demo-down test unit lint format wagon
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -21,6 +21,9 @@ venv: ## make the virtual environment .venv (PYTHON=... chooses the Python)
 
 demo: venv ## install a cluster of three managers on the lab with the real cfy, and show it
 	@exec $(BIN)/python -m lab.demo up
+
+demo-heal: venv ## kill the leader of the demo's cluster, and watch how it is found dead and healed
+	@exec $(BIN)/python -m lab.demo_heal
 
 demo-meta: venv ## install two clusters, kill one, and show the fleet
 	@exec $(BIN)/python -m lab.demo_meta

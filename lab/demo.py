@@ -27,6 +27,9 @@ from lab.provision import remove_disk
 
 FOLDER = PROJECT / ".demo"
 CFY_PID_FILE = FOLDER / "cfy.pid"
+# Of what `make demo-heal` starts, and of what that starts in turn.
+MONITOR_PID_FILE = FOLDER / "monitor.pid"
+HEAL_PID_FILE = FOLDER / "heal.pid"
 DEPLOYMENT = "demo"
 MEMBERS = 3
 NEXT_STEPS = """
@@ -35,6 +38,7 @@ NEXT_STEPS = """
   cfy deployments outputs -b demo               shows what was seen
   python -m lab status --folder .demo/lab       the machines
   python -m lab kill m1 --folder .demo/lab      cuts the power of one; then get_status again
+  make demo-heal                                kills the leader, and shows how it is healed
   make demo-down                                stops everything and removes it"""
 LAB_TIMEOUT_SECONDS = 120.0
 LAB_GRACE_SECONDS = 10.0
@@ -124,7 +128,9 @@ def run_cfy(
 
 def take_down() -> None:
     """Stop the lab and remove all that the demo wrote; fine when there is nothing."""
-    end_remembered(CFY_PID_FILE)  # of a demo that was killed by force and could not do it any more
+    # Of a demo that was killed by force and could not do it any more.
+    for path in (CFY_PID_FILE, MONITOR_PID_FILE, HEAL_PID_FILE):
+        end_remembered(path)
     if (FOLDER / "lab").exists():
         run_lab("down")
     remove_disk(FOLDER)

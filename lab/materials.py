@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,12 +86,21 @@ class Materials:
         }
 
     def write_inputs(self, machines: Sequence[Machine], config: LabConfig, spare: int = 0) -> Path:
-        """Write the inputs into the folder; the password makes them secret."""
+        """Write the inputs into the folder; the password makes them secret.
+
+        With them machines can be healed: the lab's own command line rebuilds one that is dead.
+        """
+        inputs = {**self.inputs(machines, config, spare), "rebuild_command": rebuild_command(self.folder)}
         text = "# The inputs of hosts_blueprint.yaml for the machines of this lab.\n"
-        text += yaml.safe_dump(self.inputs(machines, config, spare), sort_keys=False)
+        text += yaml.safe_dump(inputs, sort_keys=False)
         target = self.folder / INPUTS
         write_file(target, text.encode(), 0o600)
         return target
+
+
+def rebuild_command(folder: Path) -> str:
+    """The command that rebuilds a machine of the lab that runs in a folder, as an input wants it."""
+    return shlex.join([sys.executable, "-m", "lab", "rebuild", "--folder", str(folder)]) + " {ip}"
 
 
 def _host(machine: Machine) -> dict[str, str]:

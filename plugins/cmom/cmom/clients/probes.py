@@ -16,6 +16,7 @@ from cmom.clients.manager import API_VERSION
 
 DEFAULT_TIMEOUT_SECONDS = 10.0
 _GREETING = b"SSH-"
+_MAX_GREETING = 255
 # A server may send other lines before its greeting (RFC 4253, 4.2).
 _MAX_GREETING_BYTES = 8192
 
@@ -34,7 +35,7 @@ def ssh_greeting(address: str, port: int, timeout_seconds: float = DEFAULT_TIMEO
                 received += piece
                 for line in received.split(b"\n")[:-1]:
                     if line.startswith(_GREETING):
-                        return line.decode("ascii", "replace").strip()
+                        return line.decode("ascii", "replace").strip()[:_MAX_GREETING]
                 if not piece:
                     break
     except OSError:
