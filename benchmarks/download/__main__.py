@@ -77,8 +77,9 @@ def main() -> int:
                     told = run(server, target)
                     rounds[kind].append(told)
                     print(
-                        f"round {number + 1}, {kind}: {told['seconds']:.1f} s, {told['sync_seconds']:.1f} s of it "
-                        f"for the disk; of the processor {told['processor_seconds']:.1f} s",
+                        f"round {number + 1}, {kind}: {told['seconds']:.1f} s, of it "
+                        f"{told['sync_seconds']:.1f} s for the disk; of the processor "
+                        f"{told['processor_seconds']:.1f} s",
                         flush=True,
                     )
                     if kind == "ours" and number == arguments.rounds - 1:
