@@ -113,6 +113,7 @@ def test_up_leaves_all_that_an_installation_needs(lab: Lines) -> None:
     assert set(inputs) == {
         "hosts", "num_of_instances", "ssh_user", "ssh_port", "rest_port", "ssh_private_key_path",
         "install_rpm_path", "ca_cert", "ca_key", "manager_admin_password", "snapshots_path",
+        "rebuild_command",
     }  # fmt: skip
     for name in ("inputs.yaml", "ssh_key", "ca_key.pem", "control.sock"):
         assert stat.S_IMODE((lab.folder / name).stat().st_mode) == 0o600, name
