@@ -16,11 +16,12 @@ from cmom.errors import ActionRequired, DeadlinePassed, TryAgainLater
 from cmom.runtime import BackupRecord
 from cmom.services.snapshots.backup import BackupSettings
 from cmom.services.snapshots.creation import CreationTimes, SnapshotFailed
+from cmom.services.tier1 import Tier1
 from lab.manager import samples
 from lab.manager.engine import Script
 from lab.manager.host import Settings
 from tests.lab.filled import VERSIONS, Filled
-from tests.lab.given_snapshots import BEGAN, Backups, Killed, snapshots_on
+from tests.lab.given_snapshots import BEGAN, Backups, Hooked, Killed, snapshots_on
 
 SETTINGS = Settings(
     snapshot_seconds=5, snapshot_linger_seconds=2, execution_seconds=10, snapshot_padding_bytes=50_000
@@ -131,6 +132,58 @@ def test_a_name_that_is_taken_on_tier_1_is_refused_and_that_one_is_left_alone(fi
 
     backups.assert_none()
     assert snapshots_on(filled.manager) == ["mine"]
+
+
+def test_a_name_that_somebody_takes_in_the_last_moment_is_left_to_them(single: Filled) -> None:
+    backups = backups_of(single)
+
+    def be_faster() -> None:
+        backups.on_remember = lambda: None
+        single.client.snapshots.create("mine", include_credentials=True)
+        single.manager.advance(10)
+
+    tier1 = Tier1(
+        Hooked(single.tier1._connection, lambda doing: be_faster() if doing.startswith("creating") else None),
+        single.version,
+        clock=single.clock,
+    )
+
+    with pytest.raises(ActionRequired, match="a snapshot mine on Tier 1 already"):
+        backups.take("mine", tier1=tier1)
+
+    backups.assert_none()
+    assert snapshots_on(single.manager) == ["mine"]
+    assert backups.record is None
+
+
+def test_the_age_counts_from_when_it_was_made_and_not_from_when_it_came(single: Filled) -> None:
+    backups = backups_of(single)
+
+    def later() -> None:
+        if backups.record is not None and backups.record.began_at:
+            backups.on_remember = lambda: None
+            backups.now.move(hours=1)
+
+    backups.on_remember = later
+
+    manifest = backups.take("mine").manifest
+
+    assert manifest.verified_at is not None
+    assert (manifest.verified_at - manifest.created_at).total_seconds() == 3600
+
+
+def test_what_comes_or_goes_while_it_is_made_is_not_promised(single: Filled) -> None:
+    backups = backups_of(single)
+    single.client.secrets.create("early", "value")
+    single.client.secrets.create("short", "value")
+
+    def change(doing: str) -> None:
+        if doing.startswith("looking for the execution") and single.client.secrets.list(key="short").items:
+            single.client.secrets.delete("short")
+
+    tier1 = Tier1(Hooked(single.tier1._connection, change), single.version, clock=single.clock)
+
+    assert backups.take("mine", tier1=tier1).manifest.contents["secrets"] == 1
 
 
 def test_a_backup_waits_for_what_runs_and_says_for_what(filled: Filled) -> None:

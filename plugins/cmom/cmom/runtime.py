@@ -162,6 +162,8 @@ class BackupRecord:
         leader: The address of the manager that makes it; empty until it has begun.
         attempt: How often it was begun, this time included.
         tier2_execution_id: Of the execution on Tier 2 that takes it; the same one, run again, goes on.
+        began_at: When it was begun, as text; empty until then.
+        contents: What the cluster held then, by kind.
     """
 
     snapshot_id: str
@@ -170,6 +172,8 @@ class BackupRecord:
     tier2_execution_id: str
     leader: str = ""
     attempt: int = 1
+    began_at: str = ""
+    contents: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def load(cls, properties: Mapping[str, Any]) -> BackupRecord | None:
@@ -177,9 +181,12 @@ class BackupRecord:
         stored = properties.get(BACKUP)
         if not isinstance(stored, Mapping):
             return None
-        attempt = stored.get("attempt")
-        texts = {name: str(stored.get(name) or "") for name in cls.__dataclass_fields__ if name != "attempt"}
-        return cls(**texts, attempt=attempt if isinstance(attempt, int) else 1)
+        attempt, contents = stored.get("attempt"), stored.get("contents")
+        others = ("attempt", "contents")
+        texts = {name: str(stored.get(name) or "") for name in cls.__dataclass_fields__ if name not in others}
+        return cls(
+            **texts, attempt=attempt if isinstance(attempt, int) else 1, contents=load_counts(contents)
+        )
 
     @staticmethod
     def store(properties: Properties, record: BackupRecord | None) -> None:
@@ -187,7 +194,7 @@ class BackupRecord:
         if record is None:
             properties.pop(BACKUP, None)
         else:
-            properties[BACKUP] = dict(vars(record))
+            properties[BACKUP] = {**vars(record), "contents": dict(record.contents)}
 
 
 @dataclass(frozen=True)
@@ -219,11 +226,16 @@ class RestoreRecord:
         stored = properties.get(RESTORE)
         if not isinstance(stored, Mapping):
             return None
-        before = stored.get("before")
-        counts = before if isinstance(before, Mapping) else {}
         texts = {name: str(stored.get(name) or "") for name in cls.__dataclass_fields__ if name != "before"}
-        return cls(**texts, before={str(kind): int(count) for kind, count in counts.items()})
+        return cls(**texts, before=load_counts(stored.get("before")))
 
     def store(self, properties: Properties) -> None:
         """Write it."""
         properties[RESTORE] = {**vars(self), "before": dict(self.before)}
+
+
+def load_counts(stored: object) -> dict[str, int]:
+    """Read how much there is of each kind; nothing for anything else."""
+    if not isinstance(stored, Mapping):
+        return {}
+    return {str(kind): count for kind, count in stored.items() if isinstance(count, int)}

@@ -187,6 +187,20 @@ def test_a_manifest_that_names_another_snapshot_is_not_its(store: SnapshotStore)
     assert [found.id for found in store.all()] == ["mine"]
 
 
+def test_a_deployment_of_the_same_name_in_another_tenant_has_its_own_snapshots(tmp_path: Path):
+    blue, red = SnapshotStore(tmp_path, "old", "blue"), SnapshotStore(tmp_path, "old", "red")
+    store_snapshot(blue, "theirs", 5, tenant="blue")
+    store_snapshot(red, "mine", 1, tenant="red")
+    store_snapshot(red, "unknown", 2)
+    assert [found.id for found in red.all()] == ["mine", "unknown"]
+    assert [found.id for found in SnapshotStore(tmp_path, "old").all()] == ["mine", "unknown", "theirs"]
+    newest = red.newest_trusted()
+    assert newest is not None
+    assert newest.id == "unknown"
+    assert red.holds("theirs")
+    assert (red.foreign(), red.unreadable()) == ((), ())
+
+
 def test_no_manifest_is_none_and_an_enormous_one_is_not_read(tmp_path: Path):
     assert read_manifest(tmp_path / "none.json") is None
     with (tmp_path / "large.json").open("wb") as file:

@@ -155,7 +155,7 @@ def _restore_times(properties: Mapping[str, Any]) -> RestoreTimes:
 def store_of(ctx: Any, subject: Any, deployment_id: str | None = None) -> SnapshotStore:
     """Return where the snapshots of a deployment lie; by default those of this one."""
     base = Path(subject.node.properties["snapshots_path"])
-    return SnapshotStore(base, deployment_id or ctx.deployment.id)
+    return SnapshotStore(base, deployment_id or ctx.deployment.id, ctx.tenant_name or "")
 
 
 def take_backup(

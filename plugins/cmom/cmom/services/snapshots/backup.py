@@ -19,12 +19,12 @@ from cmom.services.progress import TransferProgress, readable_size
 from cmom.services.snapshots.archive import DamagedArchive, check_archive
 from cmom.services.snapshots.creation import CreationTimes, SnapshotCreator, SnapshotFailed
 from cmom.services.snapshots.download import SPARE_BYTES, Downloaded, Downloader, Patience
-from cmom.services.snapshots.manifest import Manifest
+from cmom.services.snapshots.manifest import Manifest, format_time, parse_time
 from cmom.services.snapshots.orphans import Orphaned
 from cmom.services.snapshots.requests import BackupRequest, meaningless
 from cmom.services.snapshots.retention import surplus
 from cmom.services.snapshots.store import SnapshotStore, StoredSnapshot
-from cmom.services.snapshots.words import taken
+from cmom.services.snapshots.words import NameTaken, taken
 from cmom.services.tier1 import Tier1
 from cmom.services.waiting import Clock, SystemClock
 
@@ -164,6 +164,9 @@ class SnapshotTaker:
                         f"The leader has changed in each of {_ATTEMPTS} attempts to take snapshot "
                         f"{record.snapshot_id}. The last time: {error}"
                     ) from error
+            except NameTaken:
+                self._remember(None)  # somebody else was faster; what is there now is theirs
+                raise
             except ActionRequired as error:
                 if isinstance(error, (SnapshotFailed, DamagedArchive)) or not self._settings.keep_on_tier1:
                     self._discard(record.tier1_snapshot_id)
@@ -177,12 +180,17 @@ class SnapshotTaker:
 
     def _attempt(self, record: BackupRecord, request: BackupRequest) -> tuple[BackupRecord, StoredSnapshot]:
         name = record.tier1_snapshot_id
-        least = self._count()
         if self._creator.find(name) is None:
-            record = replace(record, leader=self._creator.begin(name, request.options))
+            # Remembered before it is begun: after a crash nobody could tell any more.
+            record = replace(record, contents=self._count())
+            self._remember(record)
+            leader = self._creator.begin(name, request.options)
+            record = replace(record, leader=leader, began_at=format_time(self._now()))
             self._remember(record)
         self._creator.wait_until_created(name, record.leader)
-        least = {kind: min(count, least.get(kind, count)) for kind, count in self._count().items()}
+        held = self._count()
+        # What was made or deleted meanwhile may be in the snapshot or not.
+        least = {kind: min(count, held.get(kind, 0)) for kind, count in record.contents.items()}
         part = self._store.part_path(record.snapshot_id)
         try:
             downloaded, version = self._download(record, part)
@@ -190,10 +198,11 @@ class SnapshotTaker:
             manifest = Manifest(
                 id=record.snapshot_id,
                 deployment_id=self._store.deployment_id,
+                tenant=self._store.tenant,
                 sha256=downloaded.sha256,
                 bytes=downloaded.bytes,
                 tier1_version=str(version),
-                created_at=now,
+                created_at=parse_time(record.began_at) if record.began_at else now,
                 parameters=request.parameters,
                 sequence=self._store.next_sequence(),
                 tier1_snapshot_id=name,

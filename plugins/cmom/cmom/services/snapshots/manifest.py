@@ -26,6 +26,7 @@ class Manifest:
     Attributes:
         id: Of the snapshot, also the name of its file.
         deployment_id: On Tier 2, of the cluster that it was taken from.
+        tenant: Of that deployment; empty in the local profile, which has none.
         sha256: Of the archive, in hexadecimal.
         bytes: The archive's length.
         tier1_version: Of the managers it was taken from.
@@ -47,6 +48,7 @@ class Manifest:
     parameters: tuple[str, ...] = ()
     sequence: int = 0
     tier1_snapshot_id: str = ""
+    tenant: str = ""
     contents: Mapping[str, int] = field(default_factory=dict)
     verified_at: datetime | None = None
     rotten: str = ""
@@ -99,6 +101,7 @@ class Manifest:
             parameters=tuple(str(word) for word in fields.get("parameters") or ()),
             sequence=int(fields.get("sequence") or 0),
             tier1_snapshot_id=str(fields.get("tier1_snapshot_id") or ""),
+            tenant=str(fields.get("tenant") or ""),
             contents={str(kind): int(count) for kind, count in (fields.get("contents") or {}).items()},
             verified_at=parse_time(verified_at) if verified_at else None,
             rotten=str(fields.get("rotten") or ""),

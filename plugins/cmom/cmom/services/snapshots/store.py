@@ -64,15 +64,18 @@ class SnapshotStore:
     Args:
         base: The folder of all deployments' snapshots.
         deployment_id: Of the cluster, on Tier 2.
+        tenant: Of that deployment: in another tenant of Tier 2 there may be one of the same name, whose
+            snapshots lie in the same folder and are none of ours. Empty for the local profile.
 
     Raises:
         ActionRequired: Such a deployment cannot have a folder.
     """
 
-    def __init__(self, base: Path, deployment_id: str) -> None:
+    def __init__(self, base: Path, deployment_id: str, tenant: str = "") -> None:
         if "/" in deployment_id or "\0" in deployment_id or deployment_id in ("", ".", ".."):
             raise ActionRequired(f"The deployment {deployment_id!r} cannot have a folder of its name.")
         self.deployment_id = deployment_id
+        self.tenant = tenant
         self.folder = base / deployment_id
 
     def prepare(self) -> None:
@@ -157,7 +160,9 @@ class SnapshotStore:
                 stored = self.find(path.name.removesuffix(MANIFEST_SUFFIX))
             except BadManifest:
                 continue
-            if stored is not None and stored.id == path.name.removesuffix(MANIFEST_SUFFIX):
+            if stored is None or self.tenant not in ("", stored.manifest.tenant or self.tenant):
+                continue
+            if stored.id == path.name.removesuffix(MANIFEST_SUFFIX):
                 found.append(stored)
         return tuple(sorted(found, key=lambda stored: (stored.manifest.sequence, stored.id)))
 
@@ -204,6 +209,7 @@ class SnapshotStore:
             os.rename(part, path)
             self._sync_folder()
         except OSError as error:
+            self.manifest_path(manifest.id).unlink(missing_ok=True)
             raise self._trouble(f"does not take {path.name}", error) from error
         return StoredSnapshot(manifest, path, size_of(path))
 

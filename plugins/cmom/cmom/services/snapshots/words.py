@@ -9,6 +9,10 @@ from cmom.clients.snapshots import RESTORE_WORKFLOW
 from cmom.errors import ActionRequired
 
 
+class NameTaken(ActionRequired):
+    """There is a snapshot of that name, and it is not ours."""
+
+
 def in_words(executions: Iterable[Execution]) -> str:
     """Return executions for a message, and what to do about one that will never end."""
     words, stuck = [], ""
@@ -24,9 +28,9 @@ def in_words(executions: Iterable[Execution]) -> str:
     return f"{', '.join(words) or 'it has just ended'}.{stuck}"
 
 
-def taken(snapshot_id: str, where: str) -> ActionRequired:
+def taken(snapshot_id: str, where: str) -> NameTaken:
     """Return the error for a name that is taken."""
-    return ActionRequired(
+    return NameTaken(
         f"There is a snapshot {snapshot_id} {where} already. Give another snapshot_id, or none: then its "
         "name is the "
         "time."
