@@ -72,7 +72,6 @@ class Config:
 
     Attributes:
         times: What counts where a deployment does not say its own heartbeat interval.
-        timeout_seconds: For each heartbeat.
         rest_interval_seconds: How often REST is asked of a member that is heard over SSH.
         refresh_seconds: How often Tier 2 is read.
         heals_at_once: How many heals may run in the whole fleet.
@@ -80,7 +79,6 @@ class Config:
 
     tier2: ManagerTier2 | LocalTier2
     times: Times = field(default_factory=Times)
-    timeout_seconds: float = 5.0
     rest_interval_seconds: float = 60.0
     breaker: BreakerSettings = field(default_factory=BreakerSettings)
     refresh_seconds: float = 15.0
@@ -159,6 +157,7 @@ class _Parser:
             failed_seconds=number("verdict", "failed_seconds"),
             recover_seconds=number("verdict", "recover_seconds"),
             grace_seconds=number("verdict", "grace_seconds"),
+            timeout_seconds=number("heartbeat", "timeout_seconds"),
         )
         if times.suspect_seconds > times.failed_seconds:
             self._fault("verdict.suspect_seconds", "must not be longer than failed_seconds")
@@ -173,7 +172,6 @@ class _Parser:
         config = Config(
             tier2=tier2,
             times=times,
-            timeout_seconds=number("heartbeat", "timeout_seconds"),
             rest_interval_seconds=number("heartbeat", "rest_interval_seconds"),
             breaker=breaker,
             refresh_seconds=number("tier2", "refresh_seconds"),

@@ -118,39 +118,53 @@ def _of_circumstances(
         )
 
 
-def of_executions(
-    policy: Policy, instance_id: str, executions: Iterable[Execution], running: Running, now: datetime
-) -> tuple[Refusal, ...]:
-    """Return what speaks against a heal by what Tier 2 has run, and runs.
+def of_running(running: Running) -> Iterator[Refusal]:
+    """Yield what speaks against a heal by what runs on Tier 2."""
+    if running.heal:
+        yield Refusal(Reason.ANOTHER_HEAL.value, f"A heal of the deployment runs: {running.heal}.")
+    if running.other:
+        yield Refusal(
+            Reason.ANOTHER_EXECUTION.value,
+            f"Another execution of the deployment runs, {running.other}; a heal waits for its end.",
+        )
+
+
+def of_interval(policy: Policy, ages: Iterable[float]) -> Iterator[Refusal]:
+    """Yield what speaks against a heal so soon after the last one.
+
+    Args:
+        policy: Which.
+        ages: How long ago heals that count were started, in seconds.
+    """
+    since = min(ages, default=None)
+    if since is not None and policy.interval_seconds >= 0 and since < policy.interval_seconds:
+        whose = "a member of its group" if policy.on_group else "it"
+        yield Refusal(
+            Hold.INTERVAL,
+            f"The last heal of {whose} was started {since:.0f} s ago; interval_between_workflows is "
+            f"{policy.interval_seconds:.0f} s.",
+        )
+
+
+def seconds_since_own(
+    policy: Policy, instance_id: str, started: Mapping[str, float], now: float
+) -> float | None:
+    """Return how long ago this monitor last started a heal that counts; None when it never did.
 
     Args:
         policy: Which.
         instance_id: Of the manager.
-        executions: Of the deployment.
-        running: What runs.
-        now: UTC.
+        started: When it did, by instance, on the monotonic clock.
+        now: On the same.
     """
-    found = []
-    if running.heal:
-        found.append(Refusal(Reason.ANOTHER_HEAL.value, f"A heal of the deployment runs: {running.heal}."))
-    if running.other:
-        found.append(
-            Refusal(
-                Reason.ANOTHER_EXECUTION.value,
-                f"Another execution of the deployment runs, {running.other}; a heal waits for its end.",
-            )
-        )
-    since = seconds_since_last(policy, instance_id, executions, now)
-    if since is not None and policy.interval_seconds >= 0 and since < policy.interval_seconds:
-        whose = "a member of its group" if policy.on_group else "it"
-        found.append(
-            Refusal(
-                Hold.INTERVAL,
-                f"The last heal of {whose} was started {since:.0f} s ago; interval_between_workflows is "
-                f"{policy.interval_seconds:.0f} s.",
-            )
-        )
-    return tuple(found)
+    times = (
+        list(started.values())
+        if policy.on_group
+        else [started[instance_id]]
+        if instance_id in started
+        else []
+    )
+    return max(0.0, now - max(times)) if times else None
 
 
 def seconds_since_last(

@@ -136,7 +136,10 @@ class Healer:
     ) -> None:
         known = await self._look_again(cluster, member, policy)
         key, instance_id, now = cluster.key, member.key.instance_id, datetime.now(timezone.utc)
-        refusals = list(gates.of_executions(policy, instance_id, known.executions, known.running, now))
+        since = gates.seconds_since_last(policy, instance_id, known.executions, now)
+        own = gates.seconds_since_own(policy, instance_id, cluster.started, self._clock())
+        refusals = list(gates.of_running(known.running))
+        refusals += gates.of_interval(policy, [one for one in (since, own) if one is not None])
         if known.sign.heard is None and not unfinished:
             refusals.append(Refusal(Hold.CANNOT_LOOK, f"This machine cannot look ({known.sign.detail})."))
         nodes = await in_thread(lambda: self._tier2.deployments(key.tenant).list_nodes(key.deployment_id))
@@ -193,6 +196,7 @@ class Healer:
     async def _start(self, cluster: WatchedCluster, member: WatchedMember, order: Order) -> None:
         ticket = await in_thread(lambda: self._tier2.start(cluster.key, order))
         cluster.ticket = ticket
+        cluster.started[member.key.instance_id] = self._clock()
         member.refused, member.refusals_in_a_row = (), 0
         self._metrics.started()
         self._logger.warning(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-# Between two looks no more silence counts than so many intervals.
+# Between two looks no more silence counts than so many intervals, and what a look itself may take.
 _GAP_INTERVALS = 2.0
 
 
@@ -23,6 +23,7 @@ class Times:
         recover_seconds: So long it must be heard without a gap until it is not suspect any more.
         grace_seconds: So long a member that was never heard is given to begin.
         least_misses: So many heartbeats in a row must be missed, however long that takes.
+        timeout_seconds: So long one look listens.
     """
 
     interval_seconds: float = 10.0
@@ -31,11 +32,12 @@ class Times:
     recover_seconds: float = 30.0
     grace_seconds: float = 60.0
     least_misses: int = 3
+    timeout_seconds: float = 5.0
 
     @property
     def longest_gap_seconds(self) -> float:
         """What counts at most of the time between two looks."""
-        return self.interval_seconds * _GAP_INTERVALS
+        return self.interval_seconds * _GAP_INTERVALS + self.timeout_seconds
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,7 @@ class Pulse:
 
     def _with_beat(self, at: float, times: Times, detail: str) -> Pulse:
         beating = 0.0 if self.silent or self.heard_at is None else self.beating_seconds + self._gap(at, times)
+        suspected = self.suspected or self.silence(at, times) >= times.suspect_seconds
         return replace(
             self,
             looked_at=at,
@@ -115,7 +118,7 @@ class Pulse:
             first_missed_at=None,
             silent_seconds=0.0,
             misses=0,
-            suspected=self.suspected and beating < times.recover_seconds,
+            suspected=suspected and beating < times.recover_seconds,
             blind="",
             detail=detail,
         )

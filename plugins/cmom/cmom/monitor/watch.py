@@ -22,11 +22,14 @@ from cmom.monitor.threads import in_thread
 from cmom.monitor.tier2 import Tier2
 from cmom.monitor.verdict import State, Witness, judge
 from cmom.monitor.witness import inquire, word_on
+from cmom.services.healing.evidence import Testimony
 
 _LONGEST_TICK_SECONDS = 1.0
 # A witness's word counts for so many intervals; while a member is silent its peers are asked at each.
 _WITNESS_INTERVALS = 4.0
+_WITNESS_SECONDS = 10.0
 _REMIND_READINGS = 40
+_REFUSED_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ class Monitor:
         self._metrics = metrics
         self._logger = logger
         self._lines = Lines(logger)
-        looks = Looks(config.timeout_seconds, config.rest_interval_seconds)
+        looks = Looks(config.times.timeout_seconds, config.rest_interval_seconds)
         self.listener = Listener(self.fleet, looks, metrics, self._heard, self.clock)
         self._healer = Healer(tier2, self.listener, metrics, logger, self.clock, dry_run=dry_run)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -176,7 +179,7 @@ class Monitor:
             cluster.times,
             self.witness_of(cluster, member),
             doubt=self.breaker.reason,
-            witness_seconds=cluster.times.interval_seconds * _WITNESS_INTERVALS,
+            witness_seconds=max(cluster.times.interval_seconds * _WITNESS_INTERVALS, _WITNESS_SECONDS),
         )
         self._lines.state(member, before)
         if member.verdict.state is State.HEALTHY:
@@ -207,7 +210,9 @@ class Monitor:
         if not silences and not cluster.properties.get("healing"):
             return
         longest = max((silence for _, silence in silences), default=0.0)
-        due = now - cluster.testified_at >= cluster.times.interval_seconds or cluster.testimony is None
+        due = cluster.testimony is None or now - cluster.testified_at >= self._pause_of(
+            cluster, cluster.testimony
+        )
         if longest >= cluster.times.suspect_seconds and not self.breaker.open and not cluster.asking and due:
             cluster.asking = True
             self._spawn(self._ask(cluster))
@@ -221,6 +226,11 @@ class Monitor:
             found = cluster.members.get(journal.instance_id)
             if found is not None:
                 self._consider(cluster, found, now, unfinished=True)
+
+    @staticmethod
+    def _pause_of(cluster: WatchedCluster, testimony: Testimony) -> float:
+        """Return how long not to ask again; long where we were refused, for that may lock the account."""
+        return _REFUSED_SECONDS if testimony.refusal else cluster.times.interval_seconds
 
     def _consider(
         self, cluster: WatchedCluster, member: WatchedMember, now: float, *, unfinished: bool = False

@@ -20,6 +20,8 @@ from cmom.services.healing.plan import NO_LEADER_MESSAGE
 
 # One round of asking everybody; whoever wants to know asks again.
 _ONE_ROUND = ClusterTimes(leader_seconds=1.0)
+# How `clients.rest_errors` tells it.
+_REFUSED = "refused the credentials"
 _SILENT = logging.Logger("cmom.monitor.witness.silent", level=logging.CRITICAL + 1)
 
 
@@ -43,7 +45,10 @@ def inquire(deployments: Deployments, deployment_id: str, silent: Collection[str
     except CmomError as error:
         return Testimony(refusal=str(error))
     try:
-        return ask_cluster(generation)
+        testimony = ask_cluster(generation)
+        # Where one refuses us and the others are replicas, nobody leads as far as we can tell.
+        refused = _REFUSED in testimony.silence
+        return Testimony(refusal=testimony.silence) if refused else testimony
     except ActionRequired as error:
         return Testimony(refusal=str(error))
     finally:

@@ -40,7 +40,7 @@ def test_the_defaults_are_those_of_the_product() -> None:
     assert config == Config(tier2=config.tier2)
     times = config.times
     assert (times.interval_seconds, times.suspect_seconds, times.failed_seconds) == (10.0, 30.0, 60.0)
-    assert config.rest_interval_seconds == 60.0
+    assert (config.rest_interval_seconds, times.timeout_seconds) == (60.0, 5.0)
     assert (config.web.address, config.web.port) == ("127.0.0.1", 9188)
 
 

@@ -125,7 +125,9 @@ NOTHING = Running()
 
 
 def held(executions: list[Execution], running: Running = NOTHING, **properties: Any) -> list[str]:
-    found = gates.of_executions(policy(**properties), "manager_1", executions, running, NOW)
+    about = policy(**properties)
+    since = gates.seconds_since_last(about, "manager_1", executions, NOW)
+    found = [*gates.of_running(running), *gates.of_interval(about, [] if since is None else [since])]
     return [refusal.reason for refusal in found]
 
 
@@ -150,6 +152,15 @@ def test_a_negative_interval_is_no_limit(interval: int) -> None:
 
 def test_a_clock_that_was_put_back_does_not_let_a_heal_through() -> None:
     assert held([heal_of("manager_1", -3600)]) == ["interval"]
+
+
+def test_what_this_monitor_has_started_counts_also_when_tier_2_does_not_show_it() -> None:
+    started = {"manager_1": 100.0, "manager_2": 500.0}
+    assert gates.seconds_since_own(policy(), "manager_1", started, 700.0) == 600.0
+    assert gates.seconds_since_own(policy(), "manager_3", started, 700.0) is None
+    on_group = policy(policy_operates_on_group=True)
+    assert gates.seconds_since_own(on_group, "manager_3", started, 700.0) == 200.0
+    assert gates.seconds_since_own(on_group, "manager_3", {}, 700.0) is None
 
 
 def test_an_execution_without_a_time_says_nothing_of_when() -> None:

@@ -89,6 +89,12 @@ def test_a_suspect_is_trusted_again_only_after_it_was_heard_for_long_enough() ->
     assert not listened(*silent, (50, True), (60, True), (70, True), (80, True)).suspected
 
 
+def test_who_became_suspect_between_two_looks_is_not_trusted_at_once_either() -> None:
+    pulse = listened((0, True), *missed_from(10, 30))
+    assert not pulse.suspected
+    assert pulse.listen(True, 44, TIMES).suspected
+
+
 def test_a_gap_in_looking_does_not_make_a_suspect_trusted() -> None:
     pulse = listened((0, True), *missed_from(10, 40), (50, True), (500, True))
     assert pulse.suspected
