@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
+
+from prometheus_client import disable_created_metrics
 
 from cmom.errors import CmomError
 from cmom.monitor.config import Config, LocalTier2, load_config
@@ -69,12 +72,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _logger(*, verbose: bool) -> logging.Logger:
-    """Return the logger: to standard error, with the time unless systemd adds it."""
+    """Return the logger: to standard error, with the time unless the journal adds it."""
     logger = logging.getLogger("cmom.monitor")
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)
     logger.propagate = False
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
+    moment = "" if "JOURNAL_STREAM" in os.environ else "%(asctime)s "
+    handler.setFormatter(logging.Formatter(f"{moment}%(levelname)-7s %(message)s"))
     logger.handlers[:] = [handler]
     return logger
 
@@ -86,6 +90,7 @@ async def _watch(config: Config, tier2: Tier2, logger: logging.Logger, dry_run: 
             "verdict.failed_seconds is %g: members are given up sooner than is good outside of tests.",
             config.times.failed_seconds,
         )
+    disable_created_metrics()  # one more series for each counter, which nobody looks at
     metrics = Metrics()
     monitor = Monitor(config, tier2, metrics, logger, dry_run=dry_run)
     stopped = asyncio.Event()
