@@ -3,7 +3,8 @@
 `refuse` closes the connection without an answer, `hang` never answers (or not for `seconds`),
 `slow` answers after `seconds`, `500` and `503` answer with a page as nginx does, `broken-json` cuts
 an answer in its middle while pretending it is whole, and `cut` closes the connection once
-`after_bytes` of the request's or of the response's body have passed.
+`after_bytes` of the request's or of the response's body have passed. A manager that lost its power, or
+was removed, answers nothing, also on a connection that was just being made then.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ def faults_middleware(manager: Manager) -> Callable[..., Awaitable[web.StreamRes
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if not manager.running:
+            return drop(request)
         fault = manager.machine.faults.match(REST_KINDS, path=request.path, method=request.method)
         if fault is None:
             return await handler(request)

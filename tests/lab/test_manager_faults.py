@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import requests
@@ -132,3 +136,16 @@ def test_a_bug_of_the_lab_is_a_500_as_a_manager_writes_it(
         manager.machine.settings = settings
     assert (answer.status_code, answer.json()["error_code"]) == (500, "internal_server_error")
     assert "broken on purpose" in caplog.text
+
+
+def test_a_connection_that_was_being_made_when_the_power_went_is_not_served(tmp_path: Path) -> None:
+    with manager_of(tmp_path, "4.6.0") as manager:
+        context = ssl.create_default_context(cafile=str(manager.ca_cert))
+        with socket.create_connection((manager.ip, manager.port), timeout=10) as waiting:
+            manager.thread.run(asyncio.sleep(0.05))  # for it to be accepted
+            manager.kill()
+            with contextlib.suppress(OSError):
+                speaking = context.wrap_socket(waiting, server_hostname=manager.ip)
+                with speaking:
+                    speaking.sendall(b"GET /api/v3.1/version HTTP/1.1\r\nHost: manager\r\n\r\n")
+                    assert speaking.recv(1) == b""
