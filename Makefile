@@ -11,7 +11,7 @@ PYTEST := $(BIN)/pytest -n 2 --dist worksteal --durations 10
 SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.sh options/*.sh)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-heal demo-meta demo-down test unit lint format wagon
+.PHONY: help venv demo demo-heal demo-meta demo-down test unit lint format reference wagon
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -37,17 +37,21 @@ test: venv ## run all tests (under 10 minutes on two cores)
 unit: venv ## run the unit tests only (under a minute)
 	$(PYTEST) $(ARGS) tests/unit
 
-lint: venv ## check style, types, layers, YAML and shell scripts
+lint: venv ## check style, types, layers, YAML, shell scripts, and that docs/reference.md is not stale
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/yamllint --strict .
 	$(BIN)/shellcheck $(SHELL_SCRIPTS)
+	$(BIN)/python scripts/make_reference.py --check
 
 format: venv ## rewrite the Python files in the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+reference: venv ## write docs/reference.md out of plugin.yaml and the inputs
+	$(BIN)/python scripts/make_reference.py
 
 wagon: venv ## pack the plugins for a Tier 2 manager into dist/
 	@exec $(BIN)/python scripts/make_wagons.py dist

@@ -233,6 +233,17 @@ def test_the_files_a_document_links_to_exist(path: Path) -> None:
     assert [link for link in links if not (path.parent / link).exists()] == []
 
 
+def test_the_reference_says_what_its_sources_say() -> None:
+    done = subprocess.run(
+        [sys.executable, "scripts/make_reference.py", "--check"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_a_test_cannot_reach_another_machine() -> None:
     with pytest.raises(OSError, match="not this machine"):
         socket.create_connection(("192.0.2.1", 443), timeout=1)

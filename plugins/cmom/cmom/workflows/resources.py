@@ -13,31 +13,31 @@ _ADD_RESOURCES = "cmom.interfaces.cluster.add_resources"
 
 @workflow(resumable=True)  # type: ignore[untyped-decorator]
 def create_tenants(ctx: Any, tenants: Any, **_: Any) -> None:
-    """Create tenants."""
+    """Create those of the tenants that the cluster lacks."""
     run_on_clusters(ctx, _ADD_RESOURCES, {"tenants": tenants})
 
 
 @workflow(resumable=True)  # type: ignore[untyped-decorator]
 def create_secrets(ctx: Any, secrets: Any, **_: Any) -> None:
-    """Create secrets, and give those another value that are there with a different one."""
+    """Create those of the secrets that the cluster lacks, and update those with another value."""
     run_on_clusters(ctx, _ADD_RESOURCES, {"secrets": secrets})
 
 
 @workflow(resumable=True)  # type: ignore[untyped-decorator]
 def upload_plugins(ctx: Any, plugins: Any, **_: Any) -> None:
-    """Upload plugins."""
+    """Upload those of the plugins that the cluster lacks."""
     run_on_clusters(ctx, _ADD_RESOURCES, {"plugins": plugins})
 
 
 @workflow(resumable=True)  # type: ignore[untyped-decorator]
 def upload_blueprints(ctx: Any, blueprints: Any, **_: Any) -> None:
-    """Upload blueprints."""
+    """Upload those of the blueprints that the cluster lacks."""
     run_on_clusters(ctx, _ADD_RESOURCES, {"blueprints": blueprints})
 
 
 @workflow(resumable=True)  # type: ignore[untyped-decorator]
 def create_deployments(ctx: Any, deployments: Any, **_: Any) -> None:
-    """Create deployments."""
+    """Create those of the deployments that the cluster lacks."""
     run_on_clusters(ctx, _ADD_RESOURCES, {"deployments": deployments})
 
 
@@ -51,7 +51,7 @@ def add_resources(
     deployments: Any = None,
     **_: Any,
 ) -> None:
-    """Do all of it, in the order in which one needs the other."""
+    """Make true what all five lists say, in the order in which one needs the other."""
     lists = {
         "tenants": tenants,
         "secrets": secrets,
