@@ -90,7 +90,7 @@ async def _watch(config: Config, tier2: Tier2, logger: logging.Logger, dry_run: 
             "verdict.failed_seconds is %g: members are given up sooner than is good outside of tests.",
             config.times.failed_seconds,
         )
-    disable_created_metrics()  # one more series for each counter, which nobody looks at
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # one more series for each counter, which nobody looks at
     metrics = Metrics()
     monitor = Monitor(config, tier2, metrics, logger, dry_run=dry_run)
     stopped = asyncio.Event()
