@@ -40,6 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
         del os.environ[name]
     os.environ["HOME"] = home
     os.environ["CFY_WORKDIR"] = home
+    os.environ["PYTHONFAULTHANDLER"] = "1"  # a process that hangs says where when it gets SIGABRT
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
