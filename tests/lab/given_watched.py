@@ -23,7 +23,7 @@ import yaml
 from cmom.models import Host, ManagerAccess, Secret
 from cmom.services.deployed import CLUSTER_TYPE, MANAGER_TYPE
 from cmom.services.formation import ClusterTimes
-from cmom.services.generations import Generation4
+from cmom.services.generations import Cluster4
 from lab.clock import RealClock
 from lab.machine import Machine
 from lab.manager import certificates, install
@@ -168,10 +168,10 @@ class Watched:
     def _cluster(machines: Sequence[Machine], access: ManagerAccess) -> None:
         hosts = [Host(machine.ip, machine.public_ip, machine.hostname) for machine in machines]
         times = ClusterTimes(poll_seconds=0.05)
-        with Generation4(hosts, access, logging.getLogger("tests.watched"), times=times) as cluster:
-            cluster.ensure_started(hosts[0])
+        with Cluster4(hosts, access, logging.getLogger("tests.watched"), times=times) as cluster:
+            cluster.form()
             for host in hosts[1:]:
-                cluster.ensure_joined(host)
+                cluster.rejoin(host)
 
     def _write_profile(self, name: str, machines: Sequence[Machine], ca_cert: str) -> Cluster:
         folder = self.deployments / name

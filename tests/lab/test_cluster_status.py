@@ -14,7 +14,7 @@ import pytest
 from cmom.clients.cluster_api import ClusterApi
 from cmom.models import ManagerAccess, Secret
 from cmom.services.condition import Condition
-from cmom.services.generations import Generation4
+from cmom.services.generations import Cluster4
 from cmom.services.status import ClusterStatus, Previous
 from tests.lab.fleet import CANARY, Fleet, make_ca
 
@@ -24,10 +24,10 @@ BOUND_SECONDS = 8.0
 
 
 def form(fleet: Fleet) -> None:
-    with Generation4(fleet.hosts, fleet.access, LOGGER, clock=fleet.services_clock) as cluster:
-        cluster.ensure_started(fleet.hosts[0])
+    with Cluster4(fleet.hosts, fleet.access, LOGGER, clock=fleet.services_clock) as cluster:
+        cluster.form()
         for host in fleet.hosts[1:]:
-            cluster.ensure_joined(host)
+            cluster.rejoin(host)
 
 
 def look(
@@ -35,7 +35,7 @@ def look(
 ) -> ClusterStatus:
     """Look at a cluster, and see to it that this takes no longer than it may."""
     began = time.monotonic()
-    with Generation4(fleet.hosts, access or fleet.access, LOGGER) as cluster:
+    with Cluster4(fleet.hosts, access or fleet.access, LOGGER) as cluster:
         seen = cluster.status(previous)
     assert time.monotonic() - began < BOUND_SECONDS
     return seen
@@ -154,7 +154,7 @@ def test_a_certificate_of_another_ca_is_unknown_and_says_so(make_fleet: MakeFlee
 
 def test_a_ca_that_cannot_be_read_is_unknown_and_says_so(make_fleet: MakeFleet) -> None:
     fleet = make_fleet(1)
-    connected = Generation4(fleet.hosts, fleet.access, LOGGER)
+    connected = Cluster4(fleet.hosts, fleet.access, LOGGER)
     Path(fleet.access.ca_cert_path).unlink()
     seen = connected.status()
     assert seen.condition is Condition.UNKNOWN

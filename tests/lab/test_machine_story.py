@@ -18,7 +18,7 @@ from cmom.services.manager_config import (
     CONFIG_PATH,
     CertificatePaths,
     ManagerSettings,
-    configuration,
+    generation_4_config,
 )
 from cmom.services.manager_install import ManagerInstaller, Patience
 from lab.rpm_builder import build_rpm
@@ -63,10 +63,10 @@ class Story:
 
     def config(self):
         settings = ManagerSettings("admin", Secret(CANARY))
-        return configuration(4, self.host, settings)[0].content
+        return generation_4_config(self.host, settings)
 
     def configure(self, installer):
-        return installer.configure(self.config(), self.certificates(), self.fits)
+        return installer.configure(self.config(), self.certificates(), lambda _path, pem: self.fits(pem))
 
     def install(self, ssh):
         installer = self.installer(ssh)

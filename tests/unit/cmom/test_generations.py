@@ -8,7 +8,7 @@ import pytest
 
 from cmom.errors import ActionRequired
 from cmom.models import Host, ManagerAccess, Secret, Version
-from cmom.services.generations import Generation4, generation_for
+from cmom.services.generations import Cluster4, cluster_for
 
 HOSTS = [Host("10.0.0.21", "10.0.0.21", "one")]
 ACCESS = ManagerAccess("admin", Secret("s3cret"), "/nowhere.pem")
@@ -17,10 +17,10 @@ LOGGER = logging.getLogger(__name__)
 
 @pytest.mark.parametrize("version", ["4.3.0", "4.6.0", "5.0.5"])
 def test_versions_with_a_leader_are_generation_4(version: str) -> None:
-    assert isinstance(generation_for(Version.parse(version), HOSTS, ACCESS, LOGGER), Generation4)
+    assert isinstance(cluster_for(Version.parse(version), HOSTS, ACCESS, LOGGER), Cluster4)
 
 
 @pytest.mark.parametrize("version", ["5.1.0", "7.0.5"])
 def test_a_generation_that_is_not_there_yet_is_refused_by_name(version: str) -> None:
     with pytest.raises(ActionRequired, match=f"{version} are of generation 5"):
-        generation_for(Version.parse(version), HOSTS, ACCESS, LOGGER)
+        cluster_for(Version.parse(version), HOSTS, ACCESS, LOGGER)

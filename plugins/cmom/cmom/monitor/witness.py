@@ -14,7 +14,7 @@ from cmom.errors import ActionRequired, CmomError
 from cmom.monitor.verdict import Witness, Word
 from cmom.services.deployed import find_cluster
 from cmom.services.formation import ClusterTimes
-from cmom.services.generations import generation_for
+from cmom.services.generations import cluster_for
 from cmom.services.healing.evidence import Testimony, ask_cluster
 from cmom.services.healing.plan import NO_LEADER_MESSAGE
 
@@ -41,18 +41,18 @@ def inquire(deployments: Deployments, deployment_id: str, silent: Collection[str
         heard = [host for host in cluster.hosts if host.ip not in silent]
         if not heard:
             return Testimony(silence=f"{NO_LEADER_MESSAGE} None of its members is heard.")
-        generation = generation_for(cluster.version, heard, cluster.access, _SILENT, times=_ONE_ROUND)
+        members = cluster_for(cluster.version, heard, cluster.access, _SILENT, times=_ONE_ROUND)
     except CmomError as error:
         return Testimony(refusal=str(error))
     try:
-        testimony = ask_cluster(generation)
+        testimony = ask_cluster(members)
         # Where one refuses us and the others are replicas, nobody leads as far as we can tell.
         refused = _REFUSED in testimony.silence
         return Testimony(refusal=testimony.silence) if refused else testimony
     except ActionRequired as error:
         return Testimony(refusal=str(error))
     finally:
-        generation.close()
+        members.close()
 
 
 def word_on(testimony: Testimony, ip: str, said_at: float) -> Witness:

@@ -30,7 +30,7 @@ def start(ctx: Any, **_: Any) -> None:
     """Start the cluster on its first member; a cluster that is there already is left as it is."""
     with cluster_of(ctx, ctx) as cluster:
         first = hosts_of(member_records(ctx.instance))[0]
-        if cluster.ensure_started(first):
+        if cluster.form():
             ctx.logger.info("The cluster is started on %s.", first.public_ip)
 
 
@@ -41,7 +41,7 @@ def join(ctx: Any, **_: Any) -> None:
     if host is None:
         raise ActionRequired(f"{ctx.target.instance.id} is not installed and cannot join the cluster.")
     with cluster_of(ctx, ctx.source) as cluster:
-        if cluster.ensure_joined(host):
+        if cluster.rejoin(host):
             ctx.logger.info("%s has joined the cluster.", host.public_ip)
     look(ctx, ctx.source)
 
@@ -59,12 +59,12 @@ def leave(ctx: Any, **_: Any) -> None:
     if ctx.workflow_id == _WHOLE_UNINSTALL:
         try:
             with cluster_of(ctx, ctx.source, leader_seconds=_FAREWELL_SECONDS) as cluster:
-                cluster.ensure_left(host, hand_over=False)
+                cluster.say_farewell(host)
         except CmomError as error:
             ctx.logger.info("%s goes with the cluster as a whole (%s)", host.public_ip, error)
         return
     with cluster_of(ctx, ctx.source, leader_seconds=LEADER_SECONDS) as cluster:
-        if cluster.ensure_left(host):
+        if cluster.remove(host):
             ctx.logger.info("%s has left the cluster.", host.public_ip)
     look(ctx, ctx.source)
 

@@ -16,7 +16,7 @@ from cmom.models import Host, ManagerAccess, Secret, SshAccess, Version
 from cmom.operations.glue import runs_in_local_profile
 from cmom.runtime import ManagerRecord
 from cmom.services.formation import ClusterTimes
-from cmom.services.generations import Generation, generation_for
+from cmom.services.generations import Cluster, cluster_for
 from cmom.services.healing.record import journals
 from cmom.services.locks import file_lock
 from cmom.services.tier1 import Tier1, connect
@@ -82,7 +82,7 @@ def hosts_of(records: Iterable[ManagerRecord]) -> tuple[Host, ...]:
 @contextmanager
 def cluster_of(
     ctx: Any, subject: Any, *, leader_seconds: float = LEADER_SECONDS, missing: Iterable[Host] = ()
-) -> Iterator[Generation]:
+) -> Iterator[Cluster]:
     """Give the cluster whose node is `subject` (``ctx``, or a relationship's source).
 
     Only one operation of this deployment changes the membership at a time.
@@ -111,7 +111,7 @@ def cluster_of(
         online_seconds=timeout_seconds,
         leader_seconds=leader_seconds,
     )
-    generation = generation_for(
+    cluster = cluster_for(
         version,
         (*hosts_of(records), *missing),
         manager_access(properties),
@@ -120,9 +120,9 @@ def cluster_of(
         lock=lock,
     )
     try:
-        yield generation
+        yield cluster
     finally:
-        generation.close()
+        cluster.close()
 
 
 def common_version(records: Iterable[ManagerRecord]) -> Version:

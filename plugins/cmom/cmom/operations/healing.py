@@ -38,7 +38,7 @@ def remove(ctx: Any, node_instance_id: str, **_: Any) -> None:
     """Take the member out of the cluster, so that it can join it again."""
     journal = _journal(ctx, node_instance_id)
     with cluster_of(ctx, ctx, leader_seconds=LEADER_SECONDS) as cluster:
-        if cluster.ensure_left(journal.host, hand_over=False):
+        if cluster.remove(journal.host, dead=True):
             ctx.logger.info("%s is removed from the cluster.", journal.name)
     _advance(ctx, node_instance_id, phase=Phase.REMOVED)
 
@@ -123,7 +123,7 @@ def rejoin(ctx: Any, node_instance_id: str, **_: Any) -> None:
     if found is None:
         raise ActionRequired(f"{node_instance_id} is not installed and cannot join the cluster.")
     with cluster_of(ctx, ctx) as cluster:
-        if cluster.ensure_joined(found.host):
+        if cluster.rejoin(found.host):
             ctx.logger.info("%s has joined the cluster again.", record.name_of(found.host))
     _advance(ctx, node_instance_id, phase=Phase.REJOINED)
 

@@ -9,16 +9,27 @@ I/O, `decide`.
 from __future__ import annotations
 
 import logging
+import shlex
 from dataclasses import dataclass
 
 from cmom.commands import command
-from cmom.errors import ActionRequired, CommandFailed, DeadlinePassed, MachineUnreachable, TryAgainLater
+from cmom.errors import ActionRequired, CommandFailed
 from cmom.models import Secret
 from cmom.services.installation_state import Evidence, Note, Step, config_fingerprint, decide
 from cmom.services.machine import STATE_DIRECTORY, Machine
 from cmom.services.manager_config import CONFIG_PATH
+from cmom.services.unit_runs import Watching, follow
 from cmom.services.units import TransientUnit, UnitState
-from cmom.services.waiting import wait_for
+
+__all__ = [
+    "INSTALLER",
+    "INSTALLER_LOG",
+    "INSTALL_UNIT",
+    "NOTE_PATH",
+    "Installation",
+    "InstallerRun",
+    "Watching",
+]
 
 INSTALLER = "/usr/bin/cfy_manager"
 INSTALL_UNIT = "cmom-install"
@@ -26,83 +37,95 @@ REMOVE_UNIT = "cmom-remove"
 NOTE_PATH = f"{STATE_DIRECTORY}/install.json"
 INSTALLER_LOG = "/var/log/cloudify/manager/cfy_manager.log"
 
-# The last thing that the installer makes: in 4.3 - 4.6, in 5.0.5, and from 5.1 on (INITIAL_INSTALL_FILE,
-# later INITIAL_INSTALL_DIR in its constants.py). Where the second is a directory, only its content counts.
-_FINISHED_FILES = (
-    "/etc/cloudify/.install",
-    "/etc/cloudify/.installed",
-    "/etc/cloudify/.installed/manager_service",
-)
-
-# ``rpm -e`` keeps a changed config.yaml, with the password in it, under this name.
-_SAVED_CONFIG_PATH = f"{CONFIG_PATH}.rpmsave"
-
 # The installer shows the administrator's password on its console ("Admin password: ...", in 4.3 "Manager
-# password is ..."); the journal must not have it. With pipefail the exit code is still the installer's.
-_MASKING = r"s/\(Admin password:\|Manager password is\) .*/\1 ***/"
-_INSTALL = (
-    "/bin/bash",
-    "-o",
-    "pipefail",
-    "-c",
-    f"{INSTALLER} install 2>&1 | sed -u -e '{_MASKING}'",
-)
-_REMOVE = (INSTALLER, "remove", "-f")
+# password is ...", from 5.1 on "cfy profiles use ... -p ..." as well); the journal must not have it. With
+# pipefail the exit code is still the installer's.
+_MASKING = (r"s/\(Admin password:\|Manager password is\) .*/\1 ***/", r"s/^\(cfy profiles use\) .*/\1 ***/")
 
-_LINES_AT_ONCE = 100
 _LAST_LINES = 15
 
 
 @dataclass(frozen=True)
-class Watching:
-    """How an installation is watched.
+class InstallerRun:
+    """One run of the installer on a machine, and by what its traces there are known.
+
+    The defaults are the one run that a manager of generation 4 takes.
 
     Attributes:
-        timeout_seconds: How long it may take.
-        interval_seconds: How often it is looked at.
-        contact_seconds: For how long the machine may be out of reach meanwhile.
-        starts: How often it is started in one call: again after an earlier call's failure, or after a reboot.
+        unit: The transient unit of the installation.
+        removal_unit: That of the removal.
+        note_path: Where what was started is noted.
+        config_path: The configuration it reads.
+        config_options: How it is told which configuration that is.
+        removal_options: More words for ``cfy_manager remove``: 4.x does nothing without ``-f``, 6.3 and later
+            know no such option.
+        finished_files: The last thing that it makes; any of them will do. Those of 4.3 - 4.6, of 5.0.5, and
+            from 5.1 on (INITIAL_INSTALL_FILE, later INITIAL_INSTALL_DIR in its constants.py). Where one is a
+            directory, only its content counts.
     """
 
-    timeout_seconds: float = 3600.0
-    interval_seconds: float = 5.0
-    contact_seconds: float = 300.0
-    starts: int = 2
+    unit: str = INSTALL_UNIT
+    removal_unit: str = REMOVE_UNIT
+    note_path: str = NOTE_PATH
+    config_path: str = CONFIG_PATH
+    config_options: tuple[str, ...] = ()
+    removal_options: tuple[str, ...] = ("-f",)
+    finished_files: tuple[str, ...] = (
+        "/etc/cloudify/.install",
+        "/etc/cloudify/.installed",
+        "/etc/cloudify/.installed/manager_service",
+    )
 
+    @property
+    def install_command(self) -> tuple[str, ...]:
+        """What the unit of the installation runs."""
+        install = shlex.join((INSTALLER, "install", *self.config_options))
+        masking = " ".join(f"-e '{expression}'" for expression in _MASKING)
+        return ("/bin/bash", "-o", "pipefail", "-c", f"{install} 2>&1 | sed -u {masking}")
 
-@dataclass(frozen=True)
-class _Outcome:
-    """How a watch ended: with the unit's end, or with the loss of the machine."""
+    @property
+    def removal_command(self) -> tuple[str, ...]:
+        """What the unit of the removal runs."""
+        return (INSTALLER, "remove", *self.removal_options, *self.config_options)
 
-    state: UnitState | None = None
-    lost: str = ""
+    @property
+    def leftovers(self) -> tuple[str, ...]:
+        """What is ours, or may be left.
+
+        ``rpm -e`` keeps a changed config.yaml, with the password in it, under another name.
+        """
+        return (self.config_path, f"{self.config_path}.rpmsave", self.note_path, *self.finished_files)
 
 
 class Installation:
-    """The manager on one machine.
+    """What one run of the installer puts onto one machine: a manager, or one of its services.
 
     Args:
         machine: Where; the package must be installed there.
         watching: How patiently.
+        run: Which run.
     """
 
-    def __init__(self, machine: Machine, watching: Watching | None = None) -> None:
+    def __init__(
+        self, machine: Machine, watching: Watching | None = None, run: InstallerRun | None = None
+    ) -> None:
         self._machine = machine
         self._watching = watching or Watching()
-        self._unit = TransientUnit(machine, INSTALL_UNIT)
-        self._said = ""
+        self._run = run or InstallerRun()
+        self._unit = TransientUnit(machine, self._run.unit)
 
     def note(self) -> Note | None:
         """Return what was noted on the machine; None when nothing was ever started there."""
-        text = self._machine.read_file(NOTE_PATH)
-        return None if text is None else Note.parse(text, f"{NOTE_PATH} on {self._machine.name}")
+        path = self._run.note_path
+        text = self._machine.read_file(path)
+        return None if text is None else Note.parse(text, f"{path} on {self._machine.name}")
 
     def is_installed_with(self, config: Secret) -> bool:
         """Whether the installation ended well, with this configuration."""
         note = self.note()
         return note is not None and note.finished and note.fingerprint == config_fingerprint(config)
 
-    def ensure_installed(self, config: Secret) -> bool:
+    def ensure_installed(self, config: Secret, identity: Secret | None = None) -> bool:
         """Have a manager with this configuration, started now or by whoever was here before.
 
         Whether a manager is there at all is asked of the installer's own marker, not of the REST service:
@@ -111,6 +134,7 @@ class Installation:
         Args:
             config: The text of ``config.yaml``. It is written before the installer starts, and not after: the
                 installer writes its own defaults into the file.
+            identity: The part of it that must not be another one later; by default all of it.
 
         Returns:
             Whether anything was changed.
@@ -120,7 +144,7 @@ class Installation:
             CommandFailed: The installer failed, or took too long.
             TryAgainLater: The machine is out of reach; the installer may go on without us.
         """
-        fingerprint, starts = config_fingerprint(config), 0
+        fingerprint, starts = config_fingerprint(identity or config), 0
         while True:
             evidence = self._evidence()
             step = decide(evidence, fingerprint, starts, self._watching.starts)
@@ -137,7 +161,7 @@ class Installation:
             elif step is Step.FAIL:
                 raise self._failure(evidence.unit, starts)
             elif step is not Step.WATCH:
-                raise ActionRequired(_REFUSALS[step].format(machine=self._machine.name))
+                raise ActionRequired(_REFUSALS[step].format(machine=self._machine.name, unit=self._run.unit))
             self._watch()
 
     def ensure_removed(self, timeout_seconds: float = 1800.0) -> bool:
@@ -146,26 +170,26 @@ class Installation:
         Returns:
             Whether there was anything to remove.
         """
-        machine = self._machine
+        machine, run = self._machine, self._run
         self._unit.clear()
-        remover = TransientUnit(machine, REMOVE_UNIT)
-        found = machine.find_files(INSTALLER, NOTE_PATH, *_FINISHED_FILES)
+        remover = TransientUnit(machine, run.removal_unit)
+        found = machine.find_files(INSTALLER, run.note_path, *run.finished_files)
         # An installer that was never started has nothing to remove, and might stumble over that.
         there = INSTALLER in found and len(found) > 1
         if there:
             if not remover.state().running:
                 remover.clear()
                 machine.log("removing the manager")
-                remover.start("Removal of Cloudify Manager", *_REMOVE)
-            state = self._follow(remover, timeout_seconds)
+                remover.start("Removal of Cloudify Manager", *run.removal_command)
+            state = follow(remover, timeout_seconds, self._watching, INSTALLER_LOG)
             if not state.succeeded:
                 raise self._failure(state, 1, remover)
         remover.clear()
-        machine.remove((CONFIG_PATH, _SAVED_CONFIG_PATH, STATE_DIRECTORY, *_FINISHED_FILES[:2]))
-        return there or NOTE_PATH in found
+        machine.remove(run.leftovers)
+        return there or run.note_path in found
 
     def _evidence(self) -> Evidence:
-        found = self._machine.find_files(*_FINISHED_FILES)
+        found = self._machine.find_files(*self._run.finished_files)
         complete = any(not facts.is_directory for facts in found.values())
         return Evidence(self._unit.state(), self.note(), complete)
 
@@ -175,12 +199,12 @@ class Installation:
         machine.ensure_directory(STATE_DIRECTORY, 0o700)
         # Before the configuration, and long before the unit: whoever finds one of them finds this as well.
         self._write_note(Note(fingerprint, finished=False))
-        machine.ensure_file(CONFIG_PATH, config.reveal(), 0o600)
+        machine.ensure_file(self._run.config_path, config.reveal(), 0o600)
         self._protect_log()
         machine.log("starting cfy_manager install" + (" again" if again else ""))
         # A rerun needs no removal before: as long as it has not finished once, the installer makes its
         # database anew by itself (`_validate_config_values` of 4.6 sets clean_db).
-        self._unit.start("Installation of Cloudify Manager", *_INSTALL)
+        self._unit.start("Installation of Cloudify Manager", *self._run.install_command)
 
     def _protect_log(self) -> None:
         """Make the installer's log before it does, so that only root can read it: 4.3 logs the password."""
@@ -191,55 +215,8 @@ class Installation:
             )
 
     def _watch(self) -> None:
-        state = self._follow(self._unit, self._watching.timeout_seconds)
+        state = follow(self._unit, self._watching.timeout_seconds, self._watching, INSTALLER_LOG)
         self._machine.log(f"cfy_manager install: {'gone' if state.gone else state}", logging.DEBUG)
-
-    def _follow(self, unit: TransientUnit, timeout_seconds: float) -> UnitState:
-        """Wait for the end of a unit, passing on what it prints; bear a machine out of reach for a while."""
-        machine, clock = self._machine, self._machine.clock
-        last_contact = clock.monotonic()
-
-        def look() -> _Outcome | None:
-            nonlocal last_contact
-            try:
-                state = unit.state()
-                self._pass_on(unit.new_lines())
-            except TryAgainLater as error:
-                if clock.monotonic() - last_contact < self._watching.contact_seconds:
-                    raise
-                return _Outcome(
-                    lost=f"{machine.name} was lost in the middle of {unit.name}, "
-                    f"{clock.monotonic() - last_contact:.0f} s ago: {error}"
-                )
-            last_contact = clock.monotonic()
-            return None if state.running else _Outcome(state)
-
-        try:
-            outcome = wait_for(
-                look,
-                f"{unit.name} on {machine.name} to end",
-                wait_seconds=timeout_seconds,
-                interval_seconds=self._watching.interval_seconds,
-                clock=clock,
-            )
-        except DeadlinePassed:
-            unit.clear()
-            lines = "\n".join(unit.last_lines(_LAST_LINES))
-            raise CommandFailed(
-                f"{unit.name} on {machine.name} did not end within {timeout_seconds:.0f} s and was stopped. "
-                f"Its last lines:\n{lines}\nThe whole log is {INSTALLER_LOG} there",
-                -1,
-                lines,
-            ) from None
-        if outcome.state is None:
-            raise MachineUnreachable(outcome.lost)
-        return outcome.state
-
-    def _pass_on(self, lines: list[str]) -> None:
-        if len(lines) > _LINES_AT_ONCE:
-            self._machine.log(f"[{len(lines) - _LINES_AT_ONCE} lines are left out]")
-        for line in lines[-_LINES_AT_ONCE:]:
-            self._machine.log(line)
 
     def _failure(self, state: UnitState, starts: int, unit: TransientUnit | None = None) -> CommandFailed:
         unit = unit or self._unit
@@ -257,7 +234,7 @@ class Installation:
         )
 
     def _write_note(self, note: Note) -> None:
-        self._machine.ensure_file(NOTE_PATH, note.text(), 0o600)
+        self._machine.ensure_file(self._run.note_path, note.text(), 0o600)
 
 
 _REFUSALS = {
@@ -272,6 +249,6 @@ _REFUSALS = {
     ),
     Step.REFUSE_RUNNING: (
         "An installation with another configuration is running on {machine}. Wait for its end, or stop it "
-        f"there (systemctl stop {INSTALL_UNIT}), then try again"
+        "there (systemctl stop {unit}), then try again"
     ),
 }

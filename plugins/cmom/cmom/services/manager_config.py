@@ -1,21 +1,16 @@
-"""The configuration that a manager is installed from; `additional_config` has the last word.
+"""The configuration that a manager of generation 4 is installed from; `additional_config` has the last word.
 
-Keys and their meaning are those of the installer's own config.yaml (cloudify-manager-install, 4.3 to 4.6). A
-generation's configuration is a tuple of files, because generation 5 installs each service from a file of
-its own; `configuration` picks the builder, and a new generation is a new entry in `_BUILDERS`.
+Keys and their meaning are those of the installer's own config.yaml (cloudify-manager-install, 4.3 to 4.6).
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
-from cmom.errors import ActionRequired
 from cmom.models import Host, Secret
+from cmom.services.config_text import deep_merge, to_yaml
 from cmom.services.validation.findings import Findings, kind_of, nearest, shown
 from cmom.services.wanted import Ldap
 
@@ -50,8 +45,6 @@ _OURS = (
     ("manager", "security", "ssl_enabled"),
     ("ssl_inputs",),
 )
-# Text that every YAML reader takes for text, quoted or not, as long as PyYAML does.
-_PLAIN_TEXT = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*\Z")
 
 
 @dataclass(frozen=True)
@@ -80,45 +73,9 @@ class ManagerSettings:
     certificates: CertificatePaths = CertificatePaths()
 
 
-@dataclass(frozen=True)
-class ConfigFile:
-    """One file of a manager's configuration; its content holds passwords.
-
-    Attributes:
-        path: Where it goes on the machine (root's, mode 0600).
-    """
-
-    path: str
-    content: Secret
-
-
-def configuration(generation: int, host: Host, settings: ManagerSettings) -> tuple[ConfigFile, ...]:
-    """Build the configuration of one machine's manager; the same text for the same data.
-
-    Args:
-        generation: As the install RPM has it.
-
-    Raises:
-        ActionRequired: No builder for that generation.
-    """
-    builder = _BUILDERS.get(generation)
-    if builder is None:
-        raise ActionRequired(f"Managers of generation {generation} cannot be configured: not built yet.")
-    return builder(host, settings)
-
-
-def deep_merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `base` with `overlay` over it: mappings are merged key by key, anything else is replaced.
-
-    It is what the installer itself does with its defaults and config.yaml (`dict_merge` in its config.py).
-    """
-    merged = dict(base)
-    for key, value in overlay.items():
-        below = merged.get(key)
-        merged[key] = (
-            deep_merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
-        )
-    return merged
+def generation_4_config(host: Host, settings: ManagerSettings) -> Secret:
+    """Build the configuration of one machine's manager; the same text for the same data."""
+    return to_yaml(deep_merge(_generation_4_content(host, settings), settings.additional_config))
 
 
 def check_additional_config(additional: Mapping[str, Any], findings: Findings) -> None:
@@ -129,7 +86,7 @@ def check_additional_config(additional: Mapping[str, Any], findings: Findings) -
     example = _generation_4_content(
         Host("", "", ""), ManagerSettings("", Secret(""), ldap=Ldap(server="", domain=""))
     )
-    _check_sections(example, additional, "additional_config", findings)
+    check_sections(example, additional, "additional_config", findings)
     for section in additional:
         if section not in _KNOWN_SECTIONS:
             place = f"additional_config.{shown(section)[1:-1]}"
@@ -142,14 +99,15 @@ def check_additional_config(additional: Mapping[str, Any], findings: Findings) -
             findings.warn(place, "overlays what Tier 2 itself sets and relies on; it must mean the same")
 
 
-def _check_sections(
+def check_sections(
     ours: Mapping[str, Any], overlay: Mapping[str, Any], place: str, findings: Findings
 ) -> None:
+    """Note what of an overlay is no mapping where our own configuration has one."""
     for key, value in overlay.items():
         if not isinstance(ours.get(key), Mapping):
             continue
         if isinstance(value, Mapping):
-            _check_sections(ours[key], value, f"{place}.{key}", findings)
+            check_sections(ours[key], value, f"{place}.{key}", findings)
         else:
             findings.fault(f"{place}.{key}", f"must be a mapping, as in config.yaml, not {kind_of(value)}")
 
@@ -160,11 +118,6 @@ def _has(mapping: object, path: tuple[str, ...]) -> bool:
             return False
         mapping = mapping[key]
     return True
-
-
-def _generation_4(host: Host, settings: ManagerSettings) -> tuple[ConfigFile, ...]:
-    merged = deep_merge(_generation_4_content(host, settings), settings.additional_config)
-    return (ConfigFile(CONFIG_PATH, to_yaml(merged)),)
 
 
 def _generation_4_content(host: Host, settings: ManagerSettings) -> dict[str, Any]:
@@ -189,11 +142,11 @@ def _generation_4_content(host: Host, settings: ManagerSettings) -> dict[str, An
         },
     }
     if settings.ldap is not None:
-        content["restservice"] = {"ldap": _ldap(settings.ldap)}
+        content["restservice"] = {"ldap": ldap_content(settings.ldap)}
     return content
 
 
-def _ldap(ldap: Ldap) -> dict[str, Any]:
+def ldap_content(ldap: Ldap) -> dict[str, Any]:
     """Return what was given; what was not is left to the installer's defaults."""
     given = {
         "server": ldap.server,
@@ -204,40 +157,3 @@ def _ldap(ldap: Ldap) -> dict[str, Any]:
         "is_active_directory": ldap.is_active_directory,
     }
     return {key: value for key, value in given.items() if value is not None}
-
-
-_BUILDERS: Mapping[int, Callable[[Host, ManagerSettings], tuple[ConfigFile, ...]]] = {4: _generation_4}
-
-
-class _Dumper(yaml.SafeDumper):
-    """YAML that reads the same in 1.1 and 1.2, with the content of secrets, and without anchors."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        """Write things out wherever they stand; an installer need not know anchors."""
-        return True
-
-
-def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    # The installer reads YAML 1.2, PyYAML writes 1.1: what is text to one may be a number to the other
-    # (1e3, 0o17).
-    content = text.reveal() if isinstance(text, Secret) else text
-    style = None if _PLAIN_TEXT.match(content) else '"'
-    return dumper.represent_scalar("tag:yaml.org,2002:str", content, style=style)
-
-
-_Dumper.add_representer(str, _represent_text)
-_Dumper.add_representer(Secret, _represent_text)
-_Dumper.add_multi_representer(str, _represent_text)
-
-
-def to_yaml(content: Mapping[str, Any]) -> Secret:
-    """Return plain data as YAML, keys sorted; a `Secret`, since that is what configuration holds."""
-    text: str = yaml.dump(
-        dict(content),
-        Dumper=_Dumper,
-        default_flow_style=False,
-        sort_keys=True,
-        width=10_000,
-        allow_unicode=False,
-    )
-    return Secret(text)

@@ -13,14 +13,17 @@ from dataclasses import dataclass, field
 from cmom.clients.ssh import SshClient
 from cmom.models import Host, Package, Secret
 from cmom.services.extras import DEFAULT_SCRIPT_TIMEOUT_SECONDS, Extras, ScriptOutcome
-from cmom.services.installation import Installation, Watching
-from cmom.services.machine import Machine
+from cmom.services.installation import Installation, InstallerRun, Watching
+from cmom.services.machine import STATE_DIRECTORY, Machine
 from cmom.services.manager_config import CERTIFICATES_FOLDER
 from cmom.services.package import InstallPackage, Transfer
 from cmom.services.waiting import Clock
 
 RemoteFiles = Mapping[str, tuple[str, int]]
 """Path on the machine -> content and permissions."""
+
+Fits = Callable[[str, bytes], bool]
+"""Tells of a path and the certificate that is there whether that will do."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,6 @@ class ManagerInstaller:
         self._patience = patience or Patience()
         self._ssh = ssh
         self.machine = Machine(host, ssh, logger, clock)
-        self.installation = Installation(self.machine, self._patience.watching)
         self._package = InstallPackage(self.machine, self._patience.transfer)
 
     def reach(self, on_host_key: Callable[[str], None]) -> None:
@@ -94,7 +96,11 @@ class ManagerInstaller:
         """
         return self._package.ensure_installed(rpm, package, rpm_size_bytes)
 
-    def configure(self, config: Secret, certificates: RemoteFiles, fits: Callable[[bytes], bool]) -> bool:
+    def installation(self, run: InstallerRun | None = None) -> Installation:
+        """Return what one run of the installer puts onto the machine; without `run` that of generation 4."""
+        return Installation(self.machine, self._patience.watching, run)
+
+    def configure(self, config: Secret, certificates: RemoteFiles, fits: Fits) -> bool:
         """Have a manager with this configuration: certificates, ``config.yaml``, ``cfy_manager install``.
 
         A manager that is installed already is left alone, with its files; `ensure_installed` of
@@ -108,11 +114,12 @@ class ManagerInstaller:
         Returns:
             Whether anything was changed.
         """
-        note = self.installation.note()
+        installation = self.installation()
+        note = installation.note()
         changed = False
         if note is None or not note.finished:
-            changed = self._ensure_certificates(certificates, fits)
-        return self.installation.ensure_installed(config) or changed
+            changed = self.ensure_certificates(certificates, fits)
+        return installation.ensure_installed(config) or changed
 
     def finish(self, files: Sequence[tuple[str, str]], scripts: Sequence[str]) -> tuple[ScriptOutcome, ...]:
         """Copy files, then run scripts.
@@ -129,23 +136,29 @@ class ManagerInstaller:
             extras.ensure_file(source, destination)
         return extras.run_scripts(scripts)
 
-    def remove(self) -> bool:
+    def remove(self, runs: Sequence[InstallerRun] = (InstallerRun(),)) -> bool:
         """Take everything off the machine: the manager, its package, and our files.
 
         Files that the user asked for stay, and so do the manager's logs.
 
+        Args:
+            runs: What may have been installed, in the order in which it is removed.
+
         Returns:
             Whether there was anything.
         """
-        removed = self.installation.ensure_removed(self._patience.removal_seconds)
-        self.machine.remove((CERTIFICATES_FOLDER,))
-        return self._package.ensure_removed() or removed
+        removed = [self.installation(run).ensure_removed(self._patience.removal_seconds) for run in runs]
+        self.machine.remove((CERTIFICATES_FOLDER, STATE_DIRECTORY))
+        return self._package.ensure_removed() or any(removed)
 
-    def _ensure_certificates(self, files: RemoteFiles, fits: Callable[[bytes], bool]) -> bool:
+    def ensure_certificates(self, files: RemoteFiles, fits: Fits) -> bool:
         """Write all of the files, or none when those that are there will do: pairs belong together.
 
         The old ones go first, and new keys come before new certificates: cut off anywhere, this leaves no
         certificate beside a key that is not its own.
+
+        Returns:
+            Whether anything was changed.
         """
         machine = self.machine
         if all(self._will_do(path, content, fits) for path, (content, _) in files.items()):
@@ -158,11 +171,11 @@ class ManagerInstaller:
         machine.log("certificates are in place")
         return True
 
-    def _will_do(self, path: str, content: str, fits: Callable[[bytes], bool]) -> bool:
+    def _will_do(self, path: str, content: str, fits: Fits) -> bool:
         if not _is_certificate(content):
             return self.machine.find_file(path) is not None
         there = self.machine.read_file(path)
-        return there is not None and (there == content or fits(there.encode()))
+        return there is not None and (there == content or fits(path, there.encode()))
 
 
 def _is_certificate(content: str) -> bool:

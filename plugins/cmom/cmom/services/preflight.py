@@ -14,19 +14,21 @@ from cmom.models import Package, Version
 from cmom.services.authority import expiry_warning, load_authority, replaced_authority
 from cmom.services.certificates import Authority
 from cmom.services.deployed import DeployedCluster
+from cmom.services.generations import generation_of
 from cmom.services.inputs import INSTALL_INPUTS, read_install_inputs
-from cmom.services.manager_config import check_additional_config
 from cmom.services.snapshots.precheck import check_folder, check_restore
 from cmom.services.tier1 import connect
 from cmom.services.validation.fields import Fields
 from cmom.services.validation.findings import Findings
 from cmom.services.validation.machines import read_num_of_instances
-from cmom.services.validation.manager import read_additional_config, read_install_rpm_path
+from cmom.services.validation.manager import read_install_rpm_path
 from cmom.services.validation.snapshots import read_restore
 from cmom.services.wanted import DEFAULT_NUM_OF_INSTANCES
 
 RPM_TIMEOUT_SECONDS = 60.0
 OLD_CLUSTER_SECONDS = 30.0
+
+_OLDEST = Version.parse("4.3")
 
 
 @dataclass(frozen=True)
@@ -86,14 +88,18 @@ def check(
     # What was found above is not found again: these look further at single inputs, whatever is wrong with
     # others.
     fields = Fields(raw, "", Findings(), INSTALL_INPUTS)
-    check_additional_config(read_additional_config(fields), findings)
-    authority = _authority(fields, earlier_ca_fingerprint, moment, findings)
+    of_package = Findings()
     later: TryAgainLater | None = None
     package: Package | None = None
     try:
-        package = _package(fields, rpm_timeout_seconds, read_package, findings)
+        package = _package(fields, rpm_timeout_seconds, read_package, of_package)
     except TryAgainLater as error:
         later = error
+    # Of an RPM that nobody can read, the oldest rules: what they find is wrong for every version.
+    version = _OLDEST if package is None else package.version
+    generation_of(version).check(version, fields, findings)
+    authority = _authority(fields, earlier_ca_fingerprint, moment, findings)
+    findings.take(of_package.faults)
     try:
         _snapshots(fields, package, deployment_id, deployments, findings)
     except TryAgainLater as error:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from cmom.clients.resources import Held
 from cmom.clients.tenant_api import is_conflict
 from cmom.errors import ActionRequired, DeadlinePassed, ManagerRefused
+from cmom.services.connection import DEFAULT_WAIT_SECONDS
 from cmom.services.resources.report import Outcome
-from cmom.services.tier1 import DEFAULT_WAIT_SECONDS, Tier1, Tier1Api
+from cmom.services.tier1 import Tier1, Tier1Api
 
 VISIBILITIES = ("private", "tenant", "global")
 _UPLOAD_ATTEMPTS = 3

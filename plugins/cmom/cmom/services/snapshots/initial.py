@@ -11,10 +11,10 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from cmom.clients.cluster_api import ClusterApi
-from cmom.errors import ActionRequired, NotClusterMaster, RemovedFromCluster
+from cmom.errors import ActionRequired
 from cmom.models import Host, ManagerAccess, Version
 from cmom.runtime import RestoreRecord
+from cmom.services.generations import generation_of
 from cmom.services.snapshots.requests import RestoreRequest
 from cmom.services.snapshots.restore import SnapshotRestorer
 from cmom.services.snapshots.restore_patience import RestoreTimes
@@ -87,7 +87,7 @@ class InitialRestore:
     def _was_restored(self, request: RestoreRequest) -> bool:
         """Ask the managers, when Tier 2 knows nothing; note what they say."""
         snapshot = None if request.takes_backup else open_snapshot(self._choose(request))
-        clustered = self._is_clustered()
+        clustered = generation_of(self._version).is_beyond_restoring(self._hosts[0], self._access)
         with self._connected(clustered) as tier1:
             restored = self._restorer(tier1).was_restored(None if snapshot is None else snapshot.id)
         if restored:
@@ -109,15 +109,6 @@ class InitialRestore:
         if clustered:
             return connect(addresses, self._access, self._version, self._logger, clock=self._clock)
         return connect_alone(addresses[0], self._access, self._version, clock=self._clock)
-
-    def _is_clustered(self) -> bool:
-        if self._version.generation >= 5:  # its managers are a cluster from the start, of one or of several
-            return False
-        with ClusterApi(self._hosts[0].public_ip, self._access) as manager:
-            try:
-                return manager.get_cluster().initialized
-            except (NotClusterMaster, RemovedFromCluster):
-                return True
 
     def _restorer(self, tier1: Tier1) -> SnapshotRestorer:
         return SnapshotRestorer(

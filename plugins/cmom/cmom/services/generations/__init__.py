@@ -1,0 +1,55 @@
+"""The generations of Tier 1 behind one interface; the version of the install RPM alone decides which it is.
+
+`interface` says what a generation and its cluster are; `four` and the modules that it uses know generation
+4. A new generation is a new module and an entry in `generation_of`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+
+from cmom.models import Host, ManagerAccess, Version
+from cmom.services.formation import ClusterTimes
+from cmom.services.generations.five import Generation5
+from cmom.services.generations.four import Cluster4, Generation4
+from cmom.services.generations.interface import Cluster, ClusterSpec, Generation, OpenSite, Site
+from cmom.services.waiting import Clock
+
+__all__ = [
+    "Cluster",
+    "Cluster4",
+    "ClusterSpec",
+    "Generation",
+    "Generation4",
+    "Generation5",
+    "OpenSite",
+    "Site",
+    "cluster_for",
+    "generation_of",
+]
+
+
+def generation_of(version: Version) -> Generation:
+    """Choose the generation by the version of the managers."""
+    return Generation5() if version.generation == Generation5.number else Generation4()
+
+
+def cluster_for(
+    version: Version,
+    hosts: Sequence[Host],
+    access: ManagerAccess,
+    logger: logging.Logger,
+    *,
+    clock: Clock | None = None,
+    times: ClusterTimes | None = None,
+    lock: Callable[[], AbstractContextManager[object]] | None = None,
+) -> Cluster:
+    """Return a cluster, for whoever looks at it and does not install.
+
+    Raises:
+        ActionRequired: It is of a generation that is not supported.
+    """
+    spec = ClusterSpec(hosts, access, version, logger, clock=clock, times=times, lock=lock)
+    return generation_of(version).cluster(spec)
