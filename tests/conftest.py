@@ -6,6 +6,7 @@ import errno
 import ipaddress
 import os
 import shutil
+import signal
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -41,6 +42,9 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["HOME"] = home
     os.environ["CFY_WORKDIR"] = home
     os.environ["PYTHONFAULTHANDLER"] = "1"  # a process that hangs says where when it gets SIGABRT
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell's background jobs, and all that they start, are deaf to Ctrl-C, which some tests send.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
