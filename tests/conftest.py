@@ -19,13 +19,21 @@ import pytest
 FOREIGN_VARIABLES = ("CFY_", "CLOUDIFY_", "SSH_AUTH_SOCK", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 HOME_KEY = pytest.StashKey[str]()
 
-# A busy machine is no fault of the code, so no deadlines. In CI the same examples every time; what a run
-# elsewhere finds belongs into a test of its own.
+# A busy machine is no fault of the code, so no deadlines. The same few examples every time, unless somebody
+# goes searching: CMOM_EXAMPLES=2000 tries as many for each property, others in each run. What that finds
+# belongs into a test of its own.
+EXAMPLES = os.environ.get("CMOM_EXAMPLES", "")
 hypothesis.settings.register_profile(
     "cmom",
     deadline=None,
-    derandomize="CI" in os.environ,
-    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    derandomize=not EXAMPLES,
+    max_examples=int(EXAMPLES or 30),
+    suppress_health_check=[
+        hypothesis.HealthCheck.too_slow,
+        # Fixtures that a property uses hold nothing that one example leaves for the next.
+        hypothesis.HealthCheck.function_scoped_fixture,
+        hypothesis.HealthCheck.differing_executors,
+    ],
 )
 hypothesis.settings.load_profile("cmom")
 

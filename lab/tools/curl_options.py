@@ -42,14 +42,14 @@ _FLAGS = {
     "fail": "f", "silent": "s", "show-error": "S", "location": "L", "insecure": "k", "head": "I",
     "include": "i", "remote-name": "O", "progress-bar": "#", "verbose": "v", "get": "G",
     "create-dirs": "", "compressed": "", "ipv4": "4", "no-buffer": "N", "tlsv1.2": "", "tlsv1": "1",
-    "disable": "q", "retry-connrefused": "",
+    "disable": "q", "retry-connrefused": "", "globoff": "g",
 }  # fmt: skip
 _VALUED = {
     "output": "o", "connect-timeout": "", "max-time": "m", "retry": "", "retry-delay": "",
     "retry-max-time": "", "write-out": "w", "config": "K", "continue-at": "C", "cacert": "",
     "range": "r", "user": "u", "header": "H", "request": "X", "data": "d", "user-agent": "A",
     "url": "", "max-redirs": "", "noproxy": "", "limit-rate": "", "speed-limit": "Y",
-    "speed-time": "y",
+    "speed-time": "y", "proto": "", "proto-redir": "",
 }  # fmt: skip
 _SHORT = {letter: name for name, letter in {**_FLAGS, **_VALUED}.items() if letter}
 _TOO_NEW = {"retry-connrefused"}

@@ -10,6 +10,18 @@ from cmom.errors import ActionRequired
 INSTALL_PACKAGE = "cloudify-manager-install"
 DEFAULT_SSH_PORT = 22
 DEFAULT_REST_PORT = 443
+_VERSION = re.compile(
+    r"([0-9]{1,6})\.([0-9]{1,6})(?:\.([0-9]{1,6}))?(?![0-9])[A-Za-z0-9._+~-]{0,64}\Z", re.ASCII
+)
+
+
+def is_unicode(text: str) -> bool:
+    """Tell whether text can be written anywhere; JSON can hold halves of characters, which cannot."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class Secret(str):
@@ -49,9 +61,10 @@ class Version:
         Raises:
             ActionRequired: The text does not begin with two numbers.
         """
-        match = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", text)
+        # It comes from a stranger's file or answer, and goes into messages, names of files and properties.
+        match = _VERSION.match(text)
         if match is None:
-            raise ActionRequired(f"{text!r} is not the version of a Cloudify Manager")
+            raise ActionRequired(f"{text[:80]!r} is not the version of a Cloudify Manager")
         return cls(text, tuple(int(part) for part in match.groups() if part is not None))
 
     @property

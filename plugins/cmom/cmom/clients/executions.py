@@ -76,6 +76,7 @@ class ExecutionApi(TenantApi):
         queue: bool = False,
     ) -> Execution:
         """Start a workflow; returns as soon as the manager has taken note of it."""
+        doing = f"starting workflow {workflow_id} of deployment {deployment_id}"
         answer = self.ask(
             tenant,
             lambda rest: rest.executions.start(
@@ -86,19 +87,18 @@ class ExecutionApi(TenantApi):
                 force=force,
                 queue=queue,
             ),
-            f"starting workflow {workflow_id} of deployment {deployment_id}",
+            doing,
             secrets=possible_secrets(parameters),
         )
-        return _execution(answer)
+        with self.reading(doing):
+            return _execution(answer)
 
     def get_execution(self, tenant: str, execution_id: str) -> Execution:
         """Look at an execution."""
-        answer = self.ask(
-            tenant,
-            lambda rest: rest.executions.get(quoted(execution_id)),
-            f"looking at execution {execution_id}",
-        )
-        return _execution(answer)
+        doing = f"looking at execution {execution_id}"
+        answer = self.ask(tenant, lambda rest: rest.executions.get(quoted(execution_id)), doing)
+        with self.reading(doing):
+            return _execution(answer)
 
     def list_executions(
         self, tenant: str, deployment_id: str, workflow_id: str, *, system: bool = False
@@ -122,16 +122,15 @@ class ExecutionApi(TenantApi):
             workflow_id=workflow_id,
             include_system_workflows=system,
         )
-        return tuple(_execution(item) for item in items)
+        with self.reading(doing):
+            return tuple(_execution(item) for item in items)
 
     def cancel_execution(self, tenant: str, execution_id: str) -> Execution:
         """Ask an execution to stop; it goes on until its workflow heeds that."""
-        answer = self.ask(
-            tenant,
-            lambda rest: rest.executions.cancel(quoted(execution_id)),
-            f"cancelling execution {execution_id}",
-        )
-        return _execution(answer)
+        doing = f"cancelling execution {execution_id}"
+        answer = self.ask(tenant, lambda rest: rest.executions.cancel(quoted(execution_id)), doing)
+        with self.reading(doing):
+            return _execution(answer)
 
     def list_events(
         self, tenant: str, execution_id: str, *, offset: int, size: int, include_logs: bool
@@ -145,6 +144,7 @@ class ExecutionApi(TenantApi):
             size: How many at most.
             include_logs: Whether log lines are wanted among them.
         """
+        doing = f"reading the events of execution {execution_id}"
         answer = self.ask(
             tenant,
             lambda rest: rest.events.list(
@@ -154,9 +154,10 @@ class ExecutionApi(TenantApi):
                 _offset=offset,
                 _size=size,
             ),
-            f"reading the events of execution {execution_id}",
+            doing,
         )
-        return tuple(_event(item) for item in answer.items)
+        with self.reading(doing):
+            return tuple(_event(item) for item in answer.items)
 
 
 def _execution(item: Mapping[str, Any]) -> Execution:

@@ -73,8 +73,8 @@ async def ssh_beat(address: str, port: int, timeout_seconds: float) -> Beat:
     began = time.monotonic()
     try:
         family, target = await _resolve(address, port, timeout_seconds)
-    except (OSError, asyncio.TimeoutError) as error:
-        return Beat(None, time.monotonic() - began, f"the name {address} cannot be resolved ({error})")
+    except (OSError, ValueError, asyncio.TimeoutError) as error:
+        return Beat(None, time.monotonic() - began, f"the name {address[:80]} cannot be resolved ({error})")
     listener = _Greeting(asyncio.get_running_loop())
     try:
         listener.begin(family, target, timeout_seconds)
@@ -105,6 +105,8 @@ async def rest_beat(address: str, port: int, timeout_seconds: float) -> Beat:
         )
     except ssl.SSLError as error:
         heard, detail = False, f"no TLS ({error.reason or error})"
+    except (ValueError, OverflowError) as error:
+        heard, detail = None, f"{address[:80]} is no address ({error})"
     except OSError as error:
         heard, detail = _by_errno(error.errno or 0, str(error))
     return Beat(heard, time.monotonic() - began, detail)
@@ -132,6 +134,9 @@ class _Greeting:
             code = self._sock.connect_ex(target)
         except OSError as error:
             self._settle(*_by_errno(error.errno or 0, str(error)))
+            return
+        except (ValueError, OverflowError) as error:
+            self._settle(None, f"{target} is no address ({error})")  # nobody looked, so nobody is dead
             return
         if code not in (0, errno.EINPROGRESS):
             self._settle(*_by_errno(code))

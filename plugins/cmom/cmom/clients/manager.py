@@ -23,6 +23,7 @@ from cloudify_rest_client.exceptions import CloudifyClientError
 
 from cmom.clients.rest_errors import Conversation, error_for, read_error, rest_errors
 from cmom.clients.transport import LimitedSession, Timeouts, time_limit
+from cmom.clients.urls import is_host
 from cmom.errors import ActionRequired, UnexpectedAnswer
 from cmom.models import ManagerAccess, Secret, Version
 
@@ -93,7 +94,7 @@ class ManagerClient:
         timeouts: See `Timeouts`.
 
     Raises:
-        ActionRequired: The CA certificate cannot be read.
+        ActionRequired: The CA certificate cannot be read, or the address is none.
     """
 
     def __init__(
@@ -108,6 +109,9 @@ class ManagerClient:
         self.tenant = tenant or access.tenant
         self._access = access
         self._session = LimitedSession(access.ca_cert_path, timeouts)
+        if not is_host(address):
+            # The credentials would go wherever a URL made of it leads.
+            raise ActionRequired(f"{address[:80]!r} is no address of a manager")
         host = f"[{address}]" if ":" in address else address
         self._base_url = f"https://{host}:{access.port}/api/{API_VERSION}"
         credentials = f"{access.username}:{access.password.reveal()}".encode()

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from urllib.parse import quote
+from html import escape
+from urllib.parse import quote, quote_plus
 
 from cmom.clients.urls import shown_source
+from cmom.models import is_unicode
 
 MASK = "***"
 
@@ -19,7 +21,7 @@ _SHORTEST_LINE = 16
 
 
 class Masker:
-    """Replaces known secrets by asterisks, also in the spellings of JSON, Python and URLs.
+    """Replaces known secrets by asterisks, also as JSON, Python, URLs, HTML, YAML and shells spell them.
 
     Args:
         secrets: What must not be seen; empty ones are ignored.
@@ -55,7 +57,11 @@ def _spellings(secret: str) -> set[str]:
         wholes.update(line.strip() for line in lines if len(line.strip()) >= _SHORTEST_LINE)
     spellings: set[str] = set()
     for whole in wholes:
-        spellings.update((whole, json.dumps(whole)[1:-1], repr(whole)[1:-1], quote(whole, safe="")))
+        as_json = (json.dumps(whole, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))
+        spellings.update((whole, *as_json, repr(whole)[1:-1], escape(whole)))
+        spellings.update((whole.replace("'", "''"), whole.replace("'", "'\"'\"'")))
+        if is_unicode(whole):
+            spellings.update((quote(whole, safe=""), quote(whole), quote_plus(whole)))
     return spellings
 
 

@@ -38,7 +38,7 @@ def ssh_greeting(address: str, port: int, timeout_seconds: float = DEFAULT_TIMEO
                         return line.decode("ascii", "replace").strip()[:_MAX_GREETING]
                 if not piece:
                     break
-    except OSError:
+    except (OSError, ValueError, OverflowError):
         return ""
     return ""
 
@@ -58,7 +58,7 @@ def rest_answer(address: str, port: int, timeout_seconds: float = DEFAULT_TIMEOU
     try:
         connection.request("GET", f"/api/{API_VERSION}/status")
         return connection.getresponse().status
-    except (OSError, http.client.HTTPException):
+    except (OSError, http.client.HTTPException, ValueError, OverflowError):
         return None
     finally:
         with suppress(OSError):

@@ -94,8 +94,10 @@ class ResourceApi(TenantApi):
 
     def get_secret_value(self, tenant: str, key: str) -> Secret:
         """Read a secret's value; empty when the manager hides it."""
-        answer = self.ask(tenant, lambda rest: rest.secrets.get(quoted(key)), f"reading secret {key}")
-        return Secret(answer.get("value") or "")
+        doing = f"reading secret {key}"
+        answer = self.ask(tenant, lambda rest: rest.secrets.get(quoted(key)), doing)
+        with self.reading(doing):
+            return Secret(answer.get("value") or "")
 
     def put_secret(self, tenant: str, key: str, value: Secret, visibility: str, *, update: bool) -> None:
         """Create a secret, or give one that is there another value if `update`."""
@@ -130,12 +132,14 @@ class ResourceApi(TenantApi):
 
     def get_blueprint(self, tenant: str, blueprint_id: str) -> HeldBlueprint:
         """Look at one blueprint."""
+        doing = f"looking at blueprint {blueprint_id}"
         answer = self.ask(
             tenant,
             lambda rest: rest.blueprints.get(quoted(blueprint_id), _include=list(self._blueprint_fields)),
-            f"looking at blueprint {blueprint_id}",
+            doing,
         )
-        return _blueprint(answer)
+        with self.reading(doing):
+            return _blueprint(answer)
 
     def list_deployments(self, tenant: str) -> dict[str, HeldDeployment]:
         """List the deployments that a tenant sees."""

@@ -18,6 +18,7 @@ from typing import Any
 import requests
 from cloudify_rest_client.exceptions import CloudifyClientError
 
+from cmom.clients.masking import Masker
 from cmom.clients.transport import AnswerTooLarge
 from cmom.errors import (
     AccessRefused,
@@ -37,6 +38,8 @@ REMOVED_FROM_CLUSTER = "removed_from_cluster"
 NOT_FOUND = "not_found_error"
 
 _MAX_TEXT = 500
+_MAX_CODE = 100
+_MAX_HTML = 64 * 1024
 _PLAIN_WORDS = (
     ("Connection refused", "connection refused"),
     ("Connection reset", "connection reset"),
@@ -50,6 +53,8 @@ _PLAIN_WORDS = (
 _LATER = frozenset({408, 425, 429})
 _BUSY = frozenset({429, 503})
 _NOT_MODIFIED = 304
+# Whose code reads answers. (json.encoder is not among them: what it stumbles over is ours.)
+_READERS = ("cloudify_rest_client", "requests.models", "json.decoder", "json.scanner", "simplejson.decoder")
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ class Conversation:
         address: The manager, as it was addressed.
         username: Whose credentials were used.
         ca_cert_path: What its certificate was checked against.
-        secrets: Texts that must not appear in a message, whoever put them there.
+        secrets: Texts that must not appear in a message, whoever put them there and in whatever spelling.
     """
 
     doing: str
@@ -73,10 +78,11 @@ class Conversation:
     def sentence(self, came_back: str) -> str:
         """Say what was being done, where, and what came back."""
         text = f"{self.doing[:1].upper()}{self.doing[1:]}: manager {self.address} {came_back}"
-        for secret in self.secrets:
-            if secret:
-                text = text.replace(secret, "***")
-        return text
+        return Masker(self.secrets)(text)
+
+    def shortened(self, said: str) -> str:
+        """Return what a manager said at a length that can be read; half a secret could not be recognised."""
+        return _short(Masker(self.secrets)(said))
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,7 @@ class ErrorAnswer:
 
     Attributes:
         error_code: The manager's own word, empty when the body is not one of its error bodies.
-        message: Its message, or a short text made of whatever came.
+        message: Its message, or a text made of whatever came; as long as it came.
     """
 
     status_code: int
@@ -100,18 +106,20 @@ def read_error(response: requests.Response) -> ErrorAnswer:
     text = response.content.decode("utf-8", "replace")
     try:
         body = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         body = None
     if isinstance(body, dict):
         message = body.get("message") or body.get("detail") or ""
-        return ErrorAnswer(response.status_code, str(body.get("error_code") or ""), _short(str(message)))
-    title = re.search(r"<title>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
-    return ErrorAnswer(response.status_code, "", _short(title.group(1) if title else text))
+        error_code = str(body.get("error_code") or "")[:_MAX_CODE]
+        return ErrorAnswer(response.status_code, error_code, str(message))
+    title = re.search(r"<title>(.*?)</title>", text[:_MAX_HTML], re.IGNORECASE | re.DOTALL)
+    return ErrorAnswer(response.status_code, "", title.group(1) if title else text)
 
 
 def error_for(answer: ErrorAnswer, conversation: Conversation) -> CmomError:
     """Choose the error for an answer; the manager's word counts more than the HTTP status."""
-    said = f": {answer.message}" if answer.message else ""
+    message = conversation.shortened(answer.message)
+    said = f": {message}" if message else ""
     code = f" {answer.error_code}" if answer.error_code else ""
     if answer.error_code == NOT_CLUSTER_MASTER:
         return NotClusterMaster(conversation.sentence("is a replica, the leader is elsewhere."))
@@ -162,18 +170,37 @@ def rest_errors(conversation: Conversation) -> Iterator[None]:
     except (requests.RequestException, OSError) as error:
         # urllib3's own errors do not pass requests, but a socket's may, while a body is streamed.
         raise _wire_error(error, conversation) from error
-    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
-        if not _is_from_rest_client(error.__traceback__):
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError, RecursionError) as error:
+        if not _is_of_an_answer(error.__traceback__):
             raise
+        said = conversation.shortened(f"{type(error).__name__}: {error}")
         raise UnexpectedAnswer(
-            conversation.sentence(f"sent an answer of an unexpected shape ({type(error).__name__}: {error}).")
+            conversation.sentence(f"sent an answer of an unexpected shape ({said}).")
+        ) from error
+
+
+@contextmanager
+def reading(doing: str, address: str) -> Iterator[None]:
+    """Take apart inside what a manager has answered: where it has another shape than it should, we say so.
+
+    Nothing but that belongs inside: a mistake of ours would be taken for the manager's.
+
+    Raises:
+        UnexpectedAnswer: Something is missing in it, or is of another kind.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError) as error:
+        raise UnexpectedAnswer(
+            f"{doing[:1].upper()}{doing[1:]}: manager {address} sent an answer of an unexpected shape "
+            f"({type(error).__name__})."
         ) from error
 
 
 def _answer_of(error: CloudifyClientError) -> ErrorAnswer:
     if error.response is not None:
         return read_error(error.response)
-    return ErrorAnswer(error.status_code, error.error_code or "", _short(str(error)))
+    return ErrorAnswer(error.status_code, error.error_code or "", str(error))
 
 
 def _wire_error(error: Exception, conversation: Conversation) -> CmomError:
@@ -183,7 +210,7 @@ def _wire_error(error: Exception, conversation: Conversation) -> CmomError:
         return UntrustedCertificate(conversation.sentence(_certificate_problem(text, conversation)))
     if any(getattr(reason, "errno", None) == errno.ENETUNREACH for reason in reasons):
         return NoRoute(conversation.sentence("cannot be reached: this machine has no route to its network."))
-    return ManagerUnreachable(conversation.sentence(f"gave no answer ({_plain(reasons)})."))
+    return ManagerUnreachable(conversation.sentence(f"gave no answer ({_plain(reasons, conversation)})."))
 
 
 def _certificate_problem(text: str, conversation: Conversation) -> str:
@@ -198,7 +225,7 @@ def _certificate_problem(text: str, conversation: Conversation) -> str:
     )
 
 
-def _plain(reasons: Sequence[BaseException]) -> str:
+def _plain(reasons: Sequence[BaseException], conversation: Conversation) -> str:
     """Say in a few words what urllib3, requests and the REST client have wrapped into many."""
     if any(isinstance(reason, requests.ConnectTimeout) for reason in reasons):
         return "no connection within the time for it"
@@ -208,7 +235,7 @@ def _plain(reasons: Sequence[BaseException]) -> str:
     for pattern, words in _PLAIN_WORDS:
         if pattern in text:
             return words
-    return _short(str(reasons[-1]))
+    return conversation.shortened(str(reasons[-1]))
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -227,13 +254,15 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         waiting += [found.__cause__, found.__context__, getattr(found, "reason", None), *found.args]
 
 
-def _is_from_rest_client(trace: TracebackType | None) -> bool:
-    """Tell whether an error was raised inside `cloudify_rest_client`, which trusts every answer's shape."""
+def _is_of_an_answer(trace: TracebackType | None) -> bool:
+    """Tell whether an error was raised by what reads an answer: `cloudify_rest_client`, which trusts every
+    answer's shape, or what it and `requests` leave the decoding to.
+    """
     name = ""
     while trace is not None:
         name = str(trace.tb_frame.f_globals.get("__name__", ""))
         trace = trace.tb_next
-    return name.startswith("cloudify_rest_client")
+    return name.startswith(_READERS)
 
 
 def _short(text: str) -> str:

@@ -9,22 +9,21 @@ from __future__ import annotations
 
 import http.client
 import stat
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
 
 import requests
 import urllib3
 
+from cmom.clients.deadline import within
 from cmom.clients.rpm_header import MAX_HEADER_BYTES, read_header
+from cmom.clients.streams import Body
 from cmom.clients.urls import is_url, shown_source
 from cmom.errors import ActionRequired, CmomError, TryAgainLater
 from cmom.models import INSTALL_PACKAGE, Package
 
-CHUNK_BYTES = 16 * 1024
 MAX_REDIRECTS = 5
 READ_TIMEOUT_SECONDS = 10.0
 
@@ -32,8 +31,6 @@ _PASSING_STATUS = frozenset({408, 425, 429})
 _REFUSED_STATUS = frozenset({401, 403, 407})
 _MISSING_STATUS = frozenset({404, 410})
 _FIRST_SERVER_ERROR = 500
-
-Outcome = TypeVar("Outcome")
 
 
 def read_package(source: str, *, timeout_seconds: float = 60.0) -> Package:
@@ -50,7 +47,7 @@ def read_package(source: str, *, timeout_seconds: float = 60.0) -> Package:
     """
     shown = shown_source(source)
     if is_url(source):
-        package = _within(
+        package = within(
             timeout_seconds, f"read the header of {shown}", lambda: _read_url(source, timeout_seconds)
         )
     else:
@@ -75,30 +72,6 @@ def _read_file(path: Path) -> Package:
         raise ActionRequired(f"The install RPM {path} cannot be read: {reason}.") from None
 
 
-class _Body:
-    """A response's body, read piece by piece as it comes, with a deadline."""
-
-    def __init__(self, response: requests.Response, deadline: float) -> None:
-        self._raw: Any = response.raw
-        self._deadline = deadline
-
-    def read(self, size: int, /) -> bytes:
-        """Return up to `size` bytes as soon as there are any."""
-        if time.monotonic() > self._deadline:
-            raise requests.Timeout
-        # read1 returns what has arrived; read would wait for all of it, however slowly it drips.
-        read: Callable[[int], bytes] = getattr(self._raw, "read1", self._raw.read)
-        try:
-            piece = read(min(size, CHUNK_BYTES))
-        except (urllib3.exceptions.TimeoutError, TimeoutError):
-            raise requests.Timeout from None
-        except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
-            raise requests.ConnectionError(type(error).__name__) from None
-        if not piece and getattr(self._raw, "length_remaining", None):
-            raise requests.ConnectionError("cut")
-        return piece
-
-
 def _read_url(url: str, timeout_seconds: float) -> Package:
     """Ask for the beginning, read what the header needs, and close; a server may ignore the range."""
     deadline = time.monotonic() + timeout_seconds
@@ -113,7 +86,7 @@ def _read_url(url: str, timeout_seconds: float) -> Package:
             stream=True,
         ) as response:
             _check_status(response, shown)
-            return read_header(_Body(response, deadline), shown)
+            return read_header(Body(response, deadline), shown)
 
 
 def _check_status(response: requests.Response, shown: str) -> None:
@@ -166,29 +139,3 @@ def _network_errors(shown: str) -> Iterator[None]:
         raise TryAgainLater(
             f"No connection to the server of {shown}, or it broke ({type(error).__name__})."
         ) from None
-
-
-def _within(seconds: float, what: str, do: Callable[[], Outcome]) -> Outcome:
-    """Run something with a deadline that nothing in it can stretch.
-
-    A socket's time-out starts anew with each byte, and name resolution has none at all; only waiting from
-    outside bounds them. A thread that is given up ends by itself: its reads are bounded in bytes and time,
-    too.
-    """
-    outcomes: list[Outcome] = []
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            outcomes.append(do())
-        except BaseException as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=run, name="cmom-rpm-header", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if errors:
-        raise errors[0]
-    if not outcomes:
-        raise TryAgainLater(f"Could not {what} within {seconds:g} s.")
-    return outcomes[0]

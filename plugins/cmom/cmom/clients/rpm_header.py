@@ -7,6 +7,7 @@ bounded, and that whatever a broken or a hostile file makes it stumble over beco
 
 from __future__ import annotations
 
+import re
 from typing import Protocol
 
 import requests
@@ -19,6 +20,8 @@ MAX_HEADER_BYTES = 8 * 1024 * 1024
 
 _LEAD_MAGIC = b"\xed\xab\xee\xdb"
 _TAGS = ("name", "version", "release", "arch")
+# What rpmbuild lets into them (lib/rpmvercmp, build/parsePreamble); they become names of files and arguments.
+_WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~^-]{0,127}\Z")
 
 
 class Readable(Protocol):
@@ -53,7 +56,12 @@ def read_header(source: Readable, shown: str) -> Package:
         raise ActionRequired(
             f"The header of the RPM {shown} cannot be read: it is incomplete or damaged. Fetch it again."
         ) from None
-    return Package(name=name, version=Version.parse(version), release=release, arch=arch)
+    if not all(_WORD.match(word) for word in (name, release, arch)):
+        raise ActionRequired(f"The header of the RPM {shown} names a package as no RPM is named.")
+    try:
+        return Package(name=name, version=Version.parse(version), release=release, arch=arch)
+    except ActionRequired as error:
+        raise ActionRequired(f"The header of the RPM {shown}: {error}.") from None
 
 
 class _TooLong(Exception):  # noqa: N818 - a signal

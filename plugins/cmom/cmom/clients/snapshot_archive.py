@@ -23,7 +23,8 @@ from cmom.clients.transport import time_limit
 PIECE_BYTES = 16 * 1024
 SILENCE_SECONDS = 60.0
 TOTAL_SECONDS = 12 * 3600.0
-_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)\Z")
+_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18})\Z")
+_LENGTH = re.compile(r"[0-9]{1,18}\Z")
 _OK, _PARTIAL = 200, 206
 
 
@@ -117,7 +118,7 @@ def _extent(headers: Any) -> tuple[int, int | None]:
     if match:
         return int(match.group(1)), int(match.group(2))
     length = headers.get("Content-Length") or ""
-    return 0, int(length) if length.isdigit() else None
+    return 0, int(length) if _LENGTH.match(length) else None
 
 
 def _strong_etag(headers: Any) -> str:

@@ -116,19 +116,17 @@ class SnapshotApi(TenantApi):
 
     def find_snapshot(self, snapshot_id: str) -> Snapshot | None:
         """Look at a snapshot; None when there is none of this name."""
+        doing = f"looking at snapshot {snapshot_id}"
         try:
-            answer = self.ask(
-                "",
-                lambda rest: rest.snapshots.get(quoted(snapshot_id)),
-                f"looking at snapshot {snapshot_id}",
-            )
+            answer = self.ask("", lambda rest: rest.snapshots.get(quoted(snapshot_id)), doing)
         except ManagerRefused as error:
             if is_missing(error):
                 return None
             raise
-        return Snapshot(
-            str(answer.get("id") or ""), str(answer.get("status") or ""), str(answer.get("error") or "")
-        )
+        with self.reading(doing):
+            return Snapshot(
+                str(answer.get("id") or ""), str(answer.get("status") or ""), str(answer.get("error") or "")
+            )
 
     def delete_snapshot(self, snapshot_id: str) -> None:
         """Delete a snapshot."""
@@ -222,12 +220,14 @@ class SnapshotApi(TenantApi):
         field = {"tenants": "name", "secrets": "key"}.get(kind, "id")
         everywhere = {} if kind == "tenants" else {"_all_tenants": True}
 
-        def count(rest: CloudifyClient) -> int:
+        def first_page(rest: CloudifyClient) -> Any:
             included = field if kind == "secrets" else [field]
-            page = getattr(rest, kind).list(_include=included, _size=1, **everywhere)
-            return int(page.metadata.pagination.total)
+            return getattr(rest, kind).list(_include=included, _size=1, **everywhere)
 
-        return self.ask("", count, f"counting the {kind}")
+        doing = f"counting the {kind}"
+        page = self.ask("", first_page, doing)
+        with self.reading(doing):
+            return int(page.metadata.pagination.total)
 
     def _list_executions(
         self, doing: str, snapshot_id: str | None = None, **filters: Any
@@ -241,11 +241,12 @@ class SnapshotApi(TenantApi):
             _all_tenants=True,
             **filters,
         )
-        return tuple(
-            self._execution(item)
-            for item in items
-            if snapshot_id is None or (item.get("parameters") or {}).get("snapshot_id") == snapshot_id
-        )
+        with self.reading(doing):
+            return tuple(
+                self._execution(item)
+                for item in items
+                if snapshot_id is None or (item.get("parameters") or {}).get("snapshot_id") == snapshot_id
+            )
 
     def _request(self, method: str, path: str, doing: str, body: Mapping[str, Any]) -> Any:
         client = self.in_tenant("")

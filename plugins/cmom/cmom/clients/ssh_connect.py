@@ -67,6 +67,8 @@ def open_connection(
     private_key = load_private_key(access.private_key_path)
     try:
         sock = socket.create_connection((address, access.port), timeout=connect_seconds)
+    except (ValueError, OverflowError):  # what no resolver takes: an empty or a long label, a NUL, a port
+        raise ActionRequired(f"{address[:80]!r}, port {access.port}, is no address of a machine") from None
     except OSError as error:
         reason = "no answer" if isinstance(error, socket.timeout) else error.strerror or str(error)
         raise MachineUnreachable(f"No SSH connection to {address}, port {access.port}: {reason}") from error

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
-import binascii
+import errno
 import hashlib
 import io
-from pathlib import Path
+import os
+import stat
 from typing import Any
 
 import paramiko
@@ -36,9 +37,10 @@ def load_private_key(path: str) -> paramiko.PKey:
             passphrase. The message names the path and never the content.
     """
     try:
-        content = Path(path).read_bytes()[:_BIGGEST_KEY_FILE_BYTES]
-    except OSError as error:
-        raise AccessRefused(f"The private SSH key {path} cannot be read: {error.strerror or error}") from None
+        content = _read(path)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is no path"
+        raise AccessRefused(f"The private SSH key {path} cannot be read: {reason}") from None
     if content.startswith((b"ssh-", b"ecdsa-")) or b" PUBLIC KEY-" in content:
         raise AccessRefused(f"{path} is a public key; ssh_private_key_path must name the private one")
     if content.startswith(b"PuTTY-User-Key-File"):
@@ -54,6 +56,14 @@ def load_private_key(path: str) -> paramiko.PKey:
             ).decode()
             return wrapper.from_private_key(io.StringIO(text))
     raise AccessRefused(f"{path} is a key of a kind that is not supported; use an RSA, ECDSA or Ed25519 key")
+
+
+def _read(path: str) -> bytes:
+    """Return the beginning of a file; one that is no file is not waited for."""
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is not a file")
+        return file.read(_BIGGEST_KEY_FILE_BYTES)
 
 
 def _parse(content: bytes, path: str) -> Any:
@@ -91,7 +101,7 @@ def parse_host_key(line: str) -> tuple[str, bytes]:
     words = line.split()
     try:
         kind, content = words[0], base64.b64decode(words[1], validate=True)
-    except (IndexError, binascii.Error):
+    except (IndexError, ValueError):  # binascii's errors, and characters that are not ASCII
         raise ActionRequired(f"The recorded SSH host key is not one: {line[:80]!r}") from None
     return kind, content
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -10,13 +11,15 @@ from cloudify_rest_client.client import CloudifyClient
 
 from cmom.clients.manager import ManagerClient
 from cmom.clients.pacing import Pacer
-from cmom.clients.rest_errors import NOT_FOUND
+from cmom.clients.rest_errors import NOT_FOUND, reading
 from cmom.errors import ManagerRefused
 from cmom.models import Secret, Version
 
 Answer = TypeVar("Answer")
 
 _PAGE = 1000
+# A million of anything: whoever lists more does not come to an end.
+_MOST_PAGES = 1000
 _SHORTEST_SECRET = 6
 _CONFLICT_STATUS = 409
 _NOT_FOUND_STATUS = 404
@@ -118,13 +121,13 @@ class TenantApi:
             tenant: Empty for the default.
             kind: As the REST client calls it: ``secrets``.
             doing: A phrase for messages.
-            fields: What is wanted of each.
+            fields: What is wanted of each; the first one is what tells them apart, and text.
             filters: What a field must be.
         """
         # The client joins the names for all kinds but this one, where it would send the parameter repeatedly.
         included = ",".join(fields) if kind == "secrets" else list(fields)
         offset = 0
-        while True:
+        for _ in range(_MOST_PAGES):
             page = self.ask(
                 tenant,
                 lambda rest, offset=offset: getattr(rest, kind).list(  # type: ignore[misc]
@@ -132,7 +135,28 @@ class TenantApi:
                 ),
                 doing,
             )
-            yield from page.items
-            offset += len(page.items)
-            if not page.items or offset >= page.metadata.pagination.total:
+            with self.reading(doing):
+                items, total = _checked(page.items, fields[0]), int(page.metadata.pagination.total)
+            yield from items
+            offset += len(items)
+            if not items or offset >= total:
                 return
+        with self.reading(doing):
+            raise ValueError("it lists without end")
+
+    def reading(self, doing: str) -> AbstractContextManager[None]:
+        """Return a context in which what an answer holds is taken apart; see `rest_errors.reading`."""
+        return reading(doing, self.address)
+
+
+def _checked(items: Any, name: str) -> list[dict[str, Any]]:
+    """Return a page's items, each a mapping with what it is told apart by.
+
+    Raises:
+        TypeError: They are something else.
+    """
+    if not isinstance(items, list) or not all(
+        isinstance(item, dict) and isinstance(item.get(name), str) for item in items
+    ):
+        raise TypeError(f"not a list of mappings with {name}")
+    return items

@@ -9,18 +9,20 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from cloudify_rest_client.client import CloudifyClient
 
-from cmom.clients.rest_errors import NOT_FOUND, Conversation, rest_errors
+from cmom.clients.rest_errors import NOT_FOUND, Conversation, reading, rest_errors
 from cmom.errors import ActionRequired, ManagerRefused, TryAgainLater
 
 _READS = 40
 _PAUSE_SECONDS = 0.05
+_LONGEST_NAME = 256
 
 
 @dataclass(frozen=True)
@@ -82,10 +84,8 @@ class RestDeployments:
         )
         if not found:
             raise _no_deployment(deployment_id)
-        return tuple(
-            Node(str(item["id"]), tuple(item.get("type_hierarchy") or ()), dict(item.get("properties") or {}))
-            for item in found
-        )
+        with reading(f"reading the nodes of deployment {deployment_id}", "of Tier 2"):
+            return tuple(_node(item, item["id"]) for item in found)
 
     def list_instances(self, deployment_id: str) -> tuple[Instance, ...]:
         """See `Deployments.list_nodes`."""
@@ -93,7 +93,8 @@ class RestDeployments:
             deployment_id,
             lambda: self._client.node_instances.list(deployment_id=deployment_id, _get_all_results=True),
         )
-        return tuple(_instance(item) for item in found)
+        with reading(f"reading the node instances of deployment {deployment_id}", "of Tier 2"):
+            return tuple(_instance(item) for item in found)
 
     def _ask(self, deployment_id: str, question: Callable[[], Any]) -> list[Mapping[str, Any]]:
         doing = f"reading deployment {deployment_id}"
@@ -123,14 +124,8 @@ class LocalDeployments:
     def list_nodes(self, deployment_id: str) -> tuple[Node, ...]:
         """See `Deployments.list_nodes`."""
         plan = self.read_file(self._deployment(deployment_id) / "deployment.json")
-        return tuple(
-            Node(
-                str(node.get("id") or name),
-                tuple(node.get("type_hierarchy") or ()),
-                dict(node.get("properties") or {}),
-            )
-            for name, node in (plan.get("nodes") or {}).items()
-        )
+        with self.whole(self._deployment(deployment_id) / "deployment.json"):
+            return tuple(_node(node, name) for name, node in (plan.get("nodes") or {}).items())
 
     def list_instances(self, deployment_id: str) -> tuple[Instance, ...]:
         """See `Deployments.list_nodes`."""
@@ -139,12 +134,31 @@ class LocalDeployments:
 
     def read_instance(self, path: Path) -> Instance:
         """Read the file of one node instance; raises what `read_file` raises."""
-        return _instance(self.read_file(path))
+        content = self.read_file(path)
+        with self.whole(path):
+            return _instance(content)
+
+    @staticmethod
+    @contextmanager
+    def whole(path: Path) -> Iterator[None]:
+        """Take apart inside what a file holds; one of another shape is not whole.
+
+        Raises:
+            TryAgainLater: It is of another shape.
+        """
+        try:
+            yield
+        except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError) as error:
+            raise _not_whole(path) from error
 
     def _deployment(self, deployment_id: str) -> Path:
         folder = self._folder / deployment_id
-        if "/" in deployment_id or deployment_id in ("", ".", "..") or not folder.is_dir():
-            raise _no_deployment(deployment_id)
+        try:
+            there = folder.is_dir()
+        except (OSError, ValueError):  # too long for a name, or not even text
+            there = False
+        if "/" in deployment_id or deployment_id in ("", ".", "..") or not there:
+            raise _no_deployment(deployment_id[:_LONGEST_NAME])
         return folder
 
     def read_file(self, path: Path) -> dict[str, Any]:
@@ -168,7 +182,7 @@ class LocalDeployments:
                 raise ActionRequired(
                     f"{path}, where Tier 2 keeps its state, cannot be read: {error.strerror}."
                 ) from error
-            except ValueError:
+            except (ValueError, RecursionError):
                 self._sleep(_PAUSE_SECONDS)
         raise _not_whole(path)
 
@@ -177,6 +191,14 @@ def local_profile_folder() -> Path:
     """Return where the local profile keeps its deployments (`cloudify_cli.env`)."""
     base = os.environ.get("CFY_WORKDIR") or os.path.expanduser("~")
     return Path(base) / ".cloudify" / "profiles" / "local" / "deployments"
+
+
+def _node(item: Mapping[str, Any], name: object) -> Node:
+    return Node(
+        str(item.get("id") or name),
+        tuple(str(kind) for kind in item.get("type_hierarchy") or ()),
+        dict(item.get("properties") or {}),
+    )
 
 
 def _instance(item: Mapping[str, Any]) -> Instance:

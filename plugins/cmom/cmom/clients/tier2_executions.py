@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from cloudify_rest_client.client import CloudifyClient
 
-from cmom.clients.rest_errors import Conversation, rest_errors
+from cmom.clients.rest_errors import Conversation, reading, rest_errors
 
 # Those that run, or begin in a moment; ``queued`` and ``scheduled`` ones wait for others.
 RUNNING = ("pending", "started", "cancelling", "force_cancelling", "kill_cancelling")
@@ -46,6 +46,9 @@ def running_executions(
         found = client.executions.list(
             deployment_id=deployment_id, status=list(RUNNING), _get_all_results=True
         )
+    with reading(doing, "of Tier 2"):
         return tuple(
-            RunningExecution(str(one["id"]), str(one["workflow_id"])) for one in found if one["id"] not in but
+            RunningExecution(str(one["id"]), str(one["workflow_id"]))
+            for one in found
+            if str(one["id"]) not in but
         )

@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from urllib.parse import urlsplit
+
+_HOST = re.compile(r"(?=[A-Za-z0-9])[A-Za-z0-9._-]{1,253}(?<=[A-Za-z0-9])\Z")
+
+
+def is_host(address: str) -> bool:
+    """Tell whether text is an address or a name of a machine, without anything that a URL reads otherwise.
+
+    A zone (``fe80::1%eth0``) is none: it means something on one machine only, and may hold any character.
+    """
+    try:
+        return ipaddress.ip_address(address) is not None and "%" not in address
+    except ValueError:
+        return bool(_HOST.match(address)) and ".." not in address
 
 
 def is_url(source: str) -> bool:
@@ -19,6 +34,8 @@ def shown_source(source: str) -> str:
         port = f":{parts.port}" if parts.port else ""
     except ValueError:
         return "the URL"
+    if not parts.netloc or ("@" in source and "@" not in parts.netloc):
+        return "the URL"  # there is a / or a ? in its password, perhaps: nobody can tell where that ends
     host = parts.hostname or ""
     return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}{parts.path}"
 

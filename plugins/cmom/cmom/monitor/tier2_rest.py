@@ -72,10 +72,10 @@ class RestTier2:
             ["id", "deployment_id", "type_hierarchy", "properties"],
             type=[CLUSTER_TYPE, MANAGER_TYPE],
         ):
-            node = Node(
-                str(item["id"]), tuple(item.get("type_hierarchy") or ()), item.get("properties") or {}
-            )
-            nodes.setdefault(str(item["deployment_id"]), []).append(node)
+            with self._api.reading(doing):
+                types = tuple(str(kind) for kind in item.get("type_hierarchy") or ())
+                node = Node(str(item["id"]), types, dict(item.get("properties") or {}))
+                nodes.setdefault(str(item["deployment_id"]), []).append(node)
         nodes = {name: found for name, found in nodes.items() if _has_cluster(found)}
         if not nodes:
             return
@@ -85,25 +85,28 @@ class RestTier2:
         for item in self._api.pages(tenant, "deployments", doing, ["id", "groups", "inputs"]):
             name = str(item["id"])
             if name in nodes:
+                with self._api.reading(doing):
+                    groups, inputs = dict(item.get("groups") or {}), dict(item.get("inputs") or {})
                 yield Deployment(
                     ClusterKey(tenant, name),
-                    item.get("groups") or {},
+                    groups,
                     tuple(nodes[name]),
                     tuple(instances.get(name, ())),
-                    item.get("inputs") or {},
+                    inputs,
                 )
 
     def _instances(self, tenant: str, doing: str, node_ids: list[str]) -> dict[str, list[Instance]]:
         found: dict[str, list[Instance]] = {}
         fields = ["id", "node_id", "deployment_id", "state", "runtime_properties"]
         for item in self._api.pages(tenant, "node_instances", doing, fields, node_id=node_ids):
-            instance = Instance(
-                str(item["id"]),
-                str(item.get("node_id") or ""),
-                str(item.get("state") or "uninitialized"),
-                item.get("runtime_properties") or {},
-            )
-            found.setdefault(str(item["deployment_id"]), []).append(instance)
+            with self._api.reading(doing):
+                instance = Instance(
+                    str(item["id"]),
+                    str(item.get("node_id") or ""),
+                    str(item.get("state") or "uninitialized"),
+                    dict(item.get("runtime_properties") or {}),
+                )
+                found.setdefault(str(item["deployment_id"]), []).append(instance)
         return found
 
     def deployments(self, tenant: str) -> Deployments:
@@ -112,6 +115,7 @@ class RestTier2:
 
     def executions(self, key: ClusterKey) -> tuple[Execution, ...]:
         """See `Tier2.executions`."""
+        doing = f"listing the executions of deployment {key}"
         found = self._ask(
             key,
             lambda rest: rest.executions.list(
@@ -120,17 +124,18 @@ class RestTier2:
                 _size=_LATEST,
                 _include=["id", "workflow_id", "parameters", "created_at"],
             ),
-            f"listing the executions of deployment {key}",
+            doing,
         )
-        return tuple(
-            Execution(
-                str(item["id"]),
-                str(item.get("workflow_id") or ""),
-                item.get("parameters") or {},
-                parse_time(item.get("created_at")),
+        with self._api.reading(doing):
+            return tuple(
+                Execution(
+                    str(item["id"]),
+                    str(item.get("workflow_id") or ""),
+                    dict(item.get("parameters") or {}),
+                    parse_time(item.get("created_at")),
+                )
+                for item in found
             )
-            for item in found
-        )
 
     def running(self, key: ClusterKey, workflow_id: str) -> Running:
         """See `Tier2.running`."""
@@ -142,6 +147,7 @@ class RestTier2:
 
     def start(self, key: ClusterKey, order: Order) -> Ticket:
         """See `Tier2.start`. That only one runs at a time is Tier 2's own rule."""
+        doing = f"starting {order.workflow_id} on deployment {key}"
         try:
             started = self._ask(
                 key,
@@ -152,13 +158,14 @@ class RestTier2:
                     force=order.force,
                     allow_custom_parameters=order.allow_custom_parameters,
                 ),
-                f"starting {order.workflow_id} on deployment {key}",
+                doing,
             )
         except ManagerRefused as error:
             if error.error_code == _EXISTING_RUNNING:
                 raise StartRefused("another_execution", str(error)) from error
             raise
-        return Ticket(key, str(started["id"]), f"execution {started['id']} of Tier 2")
+        with self._api.reading(doing):
+            return Ticket(key, str(started["id"]), f"execution {started['id']} of Tier 2")
 
     def outcome(self, ticket: Ticket) -> Outcome | None:
         """See `Tier2.outcome`. An execution that is gone has failed as far as anybody can tell."""

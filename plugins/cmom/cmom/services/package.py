@@ -189,6 +189,8 @@ class InstallPackage:
         result = machine.run(
             command(
                 *("curl", "-K", "-", "-f", "-sS", "-L", "--retry", "3", "--connect-timeout", "30"),
+                # Brackets and braces in a URL are no patterns; no redirect leads to a file or a mail server.
+                *("--globoff", "--proto-redir", "=http,https"),
                 *("--max-time", f"{seconds:.0f}", "-o", aside),
                 # The URL may carry a password or a signature, so it is not an argument.
                 stdin=Secret(curl_config(url)),

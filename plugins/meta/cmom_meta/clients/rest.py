@@ -21,6 +21,8 @@ from cmom_meta.models import CLUSTER_TYPE, Cluster, Order, Outcome, Run, State
 # nginx takes 8 KB for the first line of a request; a longest ID is 256 characters.
 _URL_CHARACTERS = 3000
 _PAGE = 1000
+# A million of anything: a Tier 2 that lists more does not come to an end.
+_MOST_PAGES = 1000
 _ACTIVE = ("pending", "started", "queued", "scheduled", "cancelling", "force_cancelling", "kill_cancelling")
 _STATES = {
     "terminated": Outcome.SUCCEEDED,
@@ -110,9 +112,9 @@ class RestTier2:
                     parameters=dict(order.parameters),
                     allow_custom_parameters=order.allow_custom_parameters,
                 )
+                return self._run(deployment_id, str(started["id"]))
         except Busy as busy:
             return self._join(deployment_id, order, busy)
-        return self._run(deployment_id, str(started["id"]))
 
     def states(self, runs: Iterable[Run]) -> Mapping[str, State]:
         """See `Tier2.states`. An execution that is gone has failed as far as anybody can tell."""
@@ -142,12 +144,13 @@ class RestTier2:
                 deployment_id=[deployment_id],
                 status=list(_ACTIVE),
             )
-        for item in running:
-            if order.only_looks and item["workflow_id"] == order.workflow_id:
-                return self._run(deployment_id, str(item["id"]))
-        for item in running:
-            what = f"{item['workflow_id']} runs on it (execution {item['id']})."
-            raise Busy(what, str(item["workflow_id"]), str(item["id"])) from busy
+            found = [(str(item["workflow_id"]), str(item["id"])) for item in running]
+        for workflow_id, execution_id in found:
+            if order.only_looks and workflow_id == order.workflow_id:
+                return self._run(deployment_id, execution_id)
+        for workflow_id, execution_id in found:
+            what = f"{workflow_id} runs on it (execution {execution_id})."
+            raise Busy(what, workflow_id, execution_id) from busy
         raise busy
 
     @staticmethod
@@ -158,11 +161,12 @@ class RestTier2:
     def _all(ask: Callable[..., Any], fields: list[str], **filters: Any) -> list[Mapping[str, Any]]:
         """Read all pages of a list."""
         found: list[Mapping[str, Any]] = []
-        while True:
+        for _ in range(_MOST_PAGES):
             page = list(ask(_include=fields, _size=_PAGE, _offset=len(found), **filters))
             found += page
             if len(page) < _PAGE:
                 return found
+        raise LookupError("it lists without end")
 
 
 def in_pieces(ids: Collection[str]) -> Iterator[list[str]]:
@@ -195,6 +199,11 @@ def _errors(doing: str) -> Iterator[None]:
     except (requests.RequestException, ValueError) as error:
         raise TryAgainLater(
             f"{doing[0].upper()}{doing[1:]}: Tier 2 does not answer ({type(error).__name__})."
+        ) from error
+    except (LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise TryAgainLater(
+            f"{doing[0].upper()}{doing[1:]}: Tier 2 sent an answer of an unexpected shape "
+            f"({type(error).__name__})."
         ) from error
 
 

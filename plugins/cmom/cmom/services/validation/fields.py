@@ -10,11 +10,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from cmom.models import Secret
+from cmom.models import Secret, is_unicode
 from cmom.services.validation.findings import Findings, kind_of, nearest, shown
 
 MAX_IDENTIFIER = 256
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# Also what only Unicode takes for the end of a line: `str.splitlines` does, in what machines print.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\x80-\x9f\u2028\u2029]")
 # Letters, digits, "-", ".", "_", beginning with a letter: `validate_inputs` of the REST service, 4.3 to 7.0.
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9._-]*\Z")
 
@@ -157,15 +158,6 @@ class Fields:
             return
         for number, entry in enumerate(value):
             yield f"{self.at(name)}[{number}]", entry
-
-
-def is_unicode(text: str) -> bool:
-    """Tell whether text can be written anywhere; JSON can hold halves of characters, which cannot."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def identifier_problem(value: str, *, show: bool = True) -> str | None:

@@ -173,7 +173,7 @@ def _address(entry: Fields, name: str, *, required: bool = False, version_4: boo
     except ValueError:
         entry.fault(name, f"is not an IP address: {shown(value)}")
         return None
-    if address.is_unspecified or address.is_multicast:
+    if address.is_unspecified or address.is_multicast or "%" in value:
         entry.fault(name, f"is not the address of a machine: {shown(value)}")
         return None
     if version_4 and address.version != 4:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cmom.models import Secret
+from cmom.models import Secret, is_unicode
 from cmom.services.validation import files
-from cmom.services.validation.fields import Fields, identifier_problem, is_unicode
+from cmom.services.validation.fields import Fields, identifier_problem
 from cmom.services.validation.findings import kind_of, shown
 from cmom.services.wanted import DEFAULT_ADMIN_USERNAME, FileCopy, Ldap
 
