@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 DEFAULT_RETRY_AFTER_SECONDS = 15.0
+# Whoever has more than these has one mistake many times over.
+_MOST_FAULTS_SHOWN = 200
 
 
 class CmomError(Exception):
@@ -59,7 +61,10 @@ class InvalidInputs(ActionRequired):
         self.faults = tuple(faults)
         count = len(self.faults)
         head = "1 fault in the inputs" if count == 1 else f"{count} faults in the inputs"
-        super().__init__("\n".join([f"{head}:", *(f"  - {fault}" for fault in self.faults)]))
+        lines = [f"{head}:", *(f"  - {fault}" for fault in self.faults[:_MOST_FAULTS_SHOWN])]
+        if count > _MOST_FAULTS_SHOWN:
+            lines.append(f"  ... and {count - _MOST_FAULTS_SHOWN} more")
+        super().__init__("\n".join(lines))
 
 
 class DeadlinePassed(TryAgainLater):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from typing import Any
 from cmom.errors import ActionRequired
 from cmom.models import Version
 from cmom.services.snapshots.manifest import Manifest
+from cmom.services.zips import check_members, checked_zip
 
 PIECE_BYTES = 1024 * 1024
 _METADATA = "metadata.json"
@@ -25,7 +27,18 @@ _MAX_METADATA_BYTES = 1024 * 1024
 Progress = Callable[[int], None]
 """Is told how many more bytes were read."""
 
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, NotImplementedError, KeyError)
+MAX_DIRECTORY_BYTES = 64 * 1024 * 1024
+_BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    ValueError,
+    ArithmeticError,
+    LookupError,
+    RuntimeError,
+    NotImplementedError,
+)
 
 
 class DamagedArchive(ActionRequired):
@@ -46,7 +59,8 @@ def check_archive(path: Path, progress: Progress = _nothing_to_tell) -> Version:
         DamagedArchive: It is not whole, or no snapshot.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with checked_zip(path, MAX_DIRECTORY_BYTES) as archive:
+            check_members(archive, path.stat().st_size)
             for member in archive.infolist():
                 with archive.open(member) as content:
                     while piece := content.read(PIECE_BYTES):
@@ -65,7 +79,7 @@ def archive_version(path: Path) -> Version:
         DamagedArchive: It is no snapshot.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with checked_zip(path, MAX_DIRECTORY_BYTES) as archive:
             return _version(archive)
     except _BROKEN as error:
         raise DamagedArchive(f"{path} is no whole snapshot: {_reason(error)}") from error

@@ -3,9 +3,10 @@ they are."""
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
-from io import FileIO
+from io import BufferedReader, FileIO
 from pathlib import Path
 
 from cmom.services.snapshots.manifest import MAX_BYTES, BadManifest, Manifest
@@ -41,6 +42,19 @@ def size_of(path: Path) -> int | None:
     return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
+def open_file(path: Path) -> BufferedReader:
+    """Open a file to be read; a pipe or a device in its place is not waited for.
+
+    Raises:
+        OSError: It cannot be opened, or is no file.
+    """
+    file = open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")  # noqa: SIM115 - the caller's
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "it is not a file")
+    return file
+
+
 def read_manifest(path: Path) -> Manifest | None:
     """Read a manifest; None when there is no file.
 
@@ -48,7 +62,7 @@ def read_manifest(path: Path) -> Manifest | None:
         BadManifest: It is none, or cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             text = file.read(MAX_BYTES + 1)
         return Manifest.parse(text.decode("utf-8"))
     except FileNotFoundError:

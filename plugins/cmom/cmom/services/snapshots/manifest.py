@@ -13,6 +13,8 @@ from cmom.errors import ActionRequired
 FORMAT = 1
 MAX_BYTES = 1024 * 1024
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
+# More than any file has bytes, or any deployment snapshots.
+_MOST = 2**62
 
 
 class BadManifest(ActionRequired):
@@ -80,7 +82,7 @@ class Manifest:
         try:
             fields = json.loads(text)
             return cls._read(fields)
-        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
             raise BadManifest("it is not the manifest of a snapshot") from error
 
     @classmethod
@@ -88,8 +90,13 @@ class Manifest:
         if fields["format"] != FORMAT:
             raise ValueError("written by another version")
         size, sha256 = fields["bytes"], str(fields["sha256"])
-        if not isinstance(size, int) or size < 0 or len(bytes.fromhex(sha256)) != 32:
-            raise ValueError("no length or hash")
+        if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size < _MOST:
+            raise ValueError("no length")
+        if len(bytes.fromhex(sha256)) != 32:
+            raise ValueError("no hash")
+        sequence = int(fields.get("sequence") or 0)
+        if not 0 <= sequence < _MOST:
+            raise ValueError("no number that another could follow")
         verified_at = fields.get("verified_at")
         return cls(
             id=str(fields["id"]),
@@ -99,7 +106,7 @@ class Manifest:
             tier1_version=str(fields["tier1_version"]),
             created_at=parse_time(fields["created_at"]),
             parameters=tuple(str(word) for word in fields.get("parameters") or ()),
-            sequence=int(fields.get("sequence") or 0),
+            sequence=sequence,
             tier1_snapshot_id=str(fields.get("tier1_snapshot_id") or ""),
             tenant=str(fields.get("tenant") or ""),
             contents={str(kind): int(count) for kind, count in (fields.get("contents") or {}).items()},

@@ -9,7 +9,7 @@ from pathlib import Path
 from cmom.errors import ActionRequired
 from cmom.models import Version
 from cmom.services.snapshots.archive import archive_version, check_against, check_archive
-from cmom.services.snapshots.files import read_manifest
+from cmom.services.snapshots.files import open_file, read_manifest
 from cmom.services.snapshots.manifest import Manifest
 from cmom.services.snapshots.requests import RestoreRequest
 from cmom.services.snapshots.store import (
@@ -71,7 +71,7 @@ def open_snapshot(path: Path) -> SnapshotFile:
         ActionRequired: It is not there, cannot be read, or is no snapshot; or its manifest is none.
     """
     try:
-        with path.open("rb"):
+        with open_file(path):
             pass
     except FileNotFoundError as error:
         raise ActionRequired(f"there is no snapshot {path}{_others(path)}") from error

@@ -2,36 +2,42 @@
 
 Only the beginning of a large one is read: a wagon may have gigabytes, and what is sought stands near its
 start (`wagon` sorts `package.json` before `wheels`). Where the look has to be given up, the archive counts
-as good, and the manager has the last word.
+as good, and the manager has the last word. What counts is the size unpacked: a small file can hold terabytes.
 """
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
 import json
-import lzma
+import struct
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from cmom.services.validation.files import Unusable, readable_file
+from cmom.services.zips import checked_zip
 
 MAX_SCANNED_BYTES = 64 * 1024 * 1024
 MAX_METADATA_BYTES = 1024 * 1024
+MAX_ZIP_DIRECTORY_BYTES = 16 * 1024 * 1024
 DEFAULT_BLUEPRINT_FILE = "blueprint.yaml"
 
 _BROKEN = (
     tarfile.TarError,
     zipfile.BadZipFile,
     zlib.error,
-    lzma.LZMAError,
     EOFError,
     OSError,
     ValueError,
+    ArithmeticError,
+    LookupError,
+    struct.error,
     RuntimeError,
     NotImplementedError,
 )
@@ -42,7 +48,7 @@ class _Enough(Exception):  # noqa: N818 - a signal
 
 
 class _Limited(io.RawIOBase):
-    """A file whose reading ends with `_Enough` after a number of bytes."""
+    """A file whose reading ends with `_Enough` after a number of bytes, those that were unpacked counted."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -132,13 +138,26 @@ def check_blueprint_archive(path: str, filename: str | None) -> None:
 def _members(file: Path) -> Iterator[tuple[PurePosixPath, Callable[[], bytes]]]:
     """Yield the names in an archive, each with what reads the beginning of its content."""
     if zipfile.is_zipfile(file):
-        with zipfile.ZipFile(file) as archive:
+        with checked_zip(file, MAX_ZIP_DIRECTORY_BYTES) as archive:
             for info in archive.infolist():
                 yield _normal(info.filename), partial(_zip_content, archive, info)
         return
-    with file.open("rb") as opened, tarfile.open(fileobj=_Limited(opened), mode="r|*") as tar:
+    with (
+        file.open("rb") as opened,
+        _unpacked(opened) as content,
+        tarfile.open(fileobj=_Limited(content), mode="r|") as tar,
+    ):
         for member in tar:
             yield _normal(member.name), partial(_tar_content, tar, member)
+
+
+def _unpacked(file: IO[bytes]) -> IO[bytes]:
+    """Return what reads a file as it was before it was compressed; managers know no other compression."""
+    start = file.read(3)
+    file.seek(0)
+    if start.startswith(b"\x1f\x8b"):
+        return cast(IO[bytes], gzip.GzipFile(fileobj=file))
+    return bz2.BZ2File(file) if start.startswith(b"BZh") else file
 
 
 def _zip_content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:

@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from cmom.clients.urls import is_url, url_problem
+from cmom.services.validation.plain import Unreadable, load_yaml
 
 MAX_SMALL_FILE_BYTES = 1024 * 1024
 MAX_YAML_BYTES = 8 * 1024 * 1024
@@ -71,15 +70,9 @@ def yaml_mapping(path: str) -> Mapping[Any, Any]:
     """
     content = small_content(path, most_bytes=MAX_YAML_BYTES)
     try:
-        loaded = yaml.safe_load(content)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" (line {mark.line + 1})" if mark is not None else ""
-        raise Unusable(f"{path} is not valid YAML{where}") from None
-    except (ValueError, TypeError, RecursionError):
-        # A date like 2024-99-99, an unhashable key, a document nested too deep: the parser lets these
-        # through.
-        raise Unusable(f"{path} is not valid YAML") from None
+        loaded = load_yaml(content)
+    except Unreadable as error:
+        raise Unusable(f"{path} {error}") from None
     if loaded is None:
         return {}
     if not isinstance(loaded, Mapping):

@@ -14,7 +14,8 @@ class Findings:
     """Faults and warnings in the order in which they were found."""
 
     def __init__(self) -> None:
-        self._faults: list[Fault] = []
+        # In the order in which they were found, each once; a mapping, for there may be very many.
+        self._faults: dict[Fault, None] = {}
         self._warnings: list[str] = []
 
     @property
@@ -29,9 +30,7 @@ class Findings:
 
     def fault(self, place: str, problem: str) -> None:
         """Note what is wrong at a place."""
-        found = Fault(place, problem)
-        if found not in self._faults:
-            self._faults.append(found)
+        self._faults.setdefault(Fault(place, problem))
 
     def take(self, faults: Iterable[Fault]) -> None:
         """Note faults that others found."""
@@ -71,13 +70,16 @@ def kind_of(value: object) -> str:
 
 def shown(text: object) -> str:
     """Return a name or a value for a message: quoted, without control characters, not too long."""
-    return repr(str(text)[:_MOST_SHOWN])
+    try:
+        return repr(str(text)[:_MOST_SHOWN])
+    except ValueError:  # Python writes no number of more than some thousand digits
+        return "'a very large number'"
 
 
 def nearest(word: object, known: Iterable[str]) -> str:
     """Return ``; did you mean 'x'?`` for a mistyped word, or the known ones when none is near."""
     words = sorted(known)
-    close = difflib.get_close_matches(str(word)[:_MOST_SHOWN].lower(), words, n=1)
+    close = difflib.get_close_matches(shown(word)[1:-1].lower(), words, n=1)
     if close:
         return f"; did you mean {close[0]!r}?"
     return f"; known are {', '.join(words)}"

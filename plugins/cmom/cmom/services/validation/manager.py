@@ -9,6 +9,7 @@ from cmom.models import Secret, is_unicode
 from cmom.services.validation import files
 from cmom.services.validation.fields import Fields, identifier_problem
 from cmom.services.validation.findings import kind_of, shown
+from cmom.services.validation.plain import MAX_VALUES, grows_too_large
 from cmom.services.wanted import DEFAULT_ADMIN_USERNAME, FileCopy, Ldap
 
 # `validate_and_decode_password` of the REST service, 4.3 to 7.0. The installer takes a shorter one, and
@@ -102,6 +103,9 @@ def read_additional_config(fields: Fields) -> dict[str, Any]:
         return {}
     if not isinstance(raw, Mapping):
         fields.fault("additional_config", f"must be a mapping like config.yaml, not {kind_of(raw)}")
+        return {}
+    if grows_too_large(raw):
+        fields.fault("additional_config", f"holds more than {MAX_VALUES} values with its anchors written out")
         return {}
     copied = _plain(raw, "additional_config", fields, 0)
     return copied if isinstance(copied, dict) else {}

@@ -18,6 +18,7 @@ from cmom.services.validation import archives, files
 from cmom.services.validation.fields import Fields, identifier_problem
 from cmom.services.validation.findings import kind_of, shown
 from cmom.services.validation.manager import readable
+from cmom.services.validation.plain import json_problem
 from cmom.services.wanted import (
     DEFAULT_TENANT,
     DEFAULT_VISIBILITY,
@@ -224,6 +225,10 @@ def read_parameters(entry: Fields, name: str) -> dict[str, Any] | None:
         return None
     if not all(isinstance(key, str) for key in value):
         entry.fault(name, "has a name that is not text; put it in quotes")
+        return None
+    problem = json_problem(value)
+    if problem:
+        entry.fault(name, problem)
         return None
     return dict(value)
 
