@@ -5,13 +5,15 @@ PYTHON ?=
 VENV ?= .venv
 # More arguments for pytest: make test ARGS="-k healing"
 ARGS ?=
+# For mutants: words in the paths of the modules that are meant.
+WORDS ?=
 
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/pytest -n 2 --dist worksteal --durations 10
 SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.sh options/*.sh)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-heal demo-meta demo-down test unit lint format reference wagon
+.PHONY: help venv coverage mutants demo demo-heal demo-meta demo-down test unit lint format reference wagon
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -36,6 +38,16 @@ test: venv ## run all tests (under 10 minutes on two cores)
 
 unit: venv ## run the unit tests only (under a minute)
 	$(PYTEST) $(ARGS) tests/unit
+
+coverage: venv ## measure which branches the tests take, those of the real cfy too (half an hour)
+	$(BIN)/coverage erase
+	-nice $(BIN)/coverage run -m pytest -q -n 0 --ignore tests/live $(ARGS) tests
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report
+
+mutants: venv ## change the modules that matter most, and see what no test notices (WORDS="plan store" chooses)
+	@$(BIN)/python -m pip install -q -c constraints.txt cosmic-ray
+	@exec $(BIN)/python scripts/mutants.py $(WORDS)
 
 lint: venv ## check style, types, layers, YAML, shell scripts, and that docs/reference.md is not stale
 	$(BIN)/ruff check .

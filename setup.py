@@ -27,6 +27,7 @@ LAB_REQUIREMENTS = ["aiohttp>=3.10", "asyncssh>=2.18"]
 # The real `cfy` for the demo and the scenarios; `dispatcher` is what runs workflows in its local profile.
 CLI_REQUIREMENTS = ["cloudify>=7.0,<8", "cloudify-common[dispatcher]>=7.0,<8"]
 TOOLS = [
+    "coverage",
     "hypothesis",
     "import-linter",
     "mypy",

@@ -374,3 +374,74 @@ def test_more_trouble_never_turns_a_refusal_into_a_heal(found: Situation) -> Non
     for change in ({"paused": "x"}, {"other_heal": "x"}, {"other_execution": "x"}, {"members": None}):
         worse = may_heal(replace(found, **change))  # type: ignore[arg-type]
         assert worse.decision in (Decision.WAIT, Decision.REFUSE)
+
+
+def five(*online: int) -> tuple[Member, ...]:
+    """A cluster of five, of which the target and perhaps others are dead."""
+    return tuple(member(number, online=number in online, leader=number == 1) for number in range(1, 6))
+
+
+@pytest.mark.parametrize(
+    ("online", "expected"),
+    [((1, 2, 4, 5), []), ((1, 2, 4), []), ((1, 2), [Reason.NO_MAJORITY])],
+    ids=["all the others", "just a majority", "one too few"],
+)
+def test_more_than_a_majority_is_one_too(online: tuple[int, ...], expected: list[Reason]) -> None:
+    addresses = tuple(f"10.0.0.{number}" for number in range(1, 6))
+    assert reasons(situation(expected=addresses, members=five(*online))) == expected
+
+
+def test_whoever_is_missing_for_a_majority_is_named_and_nobody_else() -> None:
+    text = may_heal(situation(members=(member(1, leader=True), member(2, online=False), DEAD))).text
+    assert "(m2 (10.0.0.2) not)" in text
+
+
+def test_only_who_is_rebuilt_is_taken_from_the_majority() -> None:
+    left = (member(1, leader=True), member(2, online=False), DEAD)
+    assert reasons(situation(members=left, steps=(HealStep.WAIT,))) == []
+    # Removed already: what the leader still lists of it takes nothing away any more.
+    assert reasons(situation(members=left, phase=Phase.REMOVED)) == []
+
+
+@pytest.mark.parametrize(
+    ("tries", "expected"), [(4, []), (5, [Reason.TOO_MANY_TRIES]), (6, [Reason.TOO_MANY_TRIES])]
+)
+def test_after_five_heals_in_vain_a_person_looks(tries: int, expected: list[Reason]) -> None:
+    assert reasons(situation(tries=tries)) == expected
+
+
+def test_less_than_a_second_is_waited_for_too() -> None:
+    assert reasons(situation(wait_seconds=0.5)) == [Reason.TOO_SOON]
+    assert reasons(situation(wait_seconds=0.0)) == []
+
+
+@pytest.mark.parametrize("renewal", list(Renewal))
+@pytest.mark.parametrize("phase", [None, Phase.REMOVED])
+def test_a_machine_that_can_be_had_in_any_way_is_one(renewal: Renewal, phase: Phase | None) -> None:
+    members = THREE if phase is None else TWO_LIVE
+    expected = [Reason.NO_MACHINE] if renewal is Renewal.NONE else []
+    assert reasons(situation(renewal=renewal, phase=phase, members=members)) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"ssh_answers": True}, [Reason.TARGET_ALIVE]),
+        (
+            {"ssh_answers": True, "steps": (HealStep.RESTART_SERVICES,)},
+            [Reason.SEEN_BY_PEERS],
+        ),
+        ({"steps": (HealStep.RESTART_SERVICES,)}, [Reason.NO_STEP, Reason.SEEN_BY_PEERS]),
+    ],
+    ids=["alive, and nothing to try", "alive, and something to try", "silent, and nothing to try"],
+)
+def test_what_the_peers_see_counts_where_something_is_tried_or_it_is_silent(
+    changes: dict[str, Any], expected: list[Reason]
+) -> None:
+    assert reasons(situation(members=(*TWO_LIVE, member(3)), **changes)) == expected
+
+
+def test_what_might_have_been_tried_is_named() -> None:
+    text = may_heal(situation(steps=(HealStep.RESTART_SERVICES,))).text
+    assert f"(heal_steps: {HealStep.RESTART_SERVICES.value})" in text
+    assert "(heal_steps: nothing)" in may_heal(situation(steps=())).text
