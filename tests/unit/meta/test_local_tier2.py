@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 
 from cmom_meta.clients.local import LocalTier2
 from cmom_meta.clients.local_runs import LocalRuns
-from cmom_meta.errors import ActionRequired, Busy, TryAgainLater
+from cmom_meta.errors import ActionRequired, Busy
 from cmom_meta.models import CLUSTER_TYPE, Order, Outcome, Run, State
 from cmom_meta.services.fleet import GET_STATUS
 
@@ -69,11 +70,34 @@ def test_deployments_and_clusters_are_read(opened: Open) -> None:
     assert {name: one.properties for name, one in found.items()} == {"a": {"status": {"condition": "ready"}}}
 
 
-def test_a_file_that_stays_half_written_is_told(opened: Open, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "content", ['{"id": ', "[]", '{"node_id": "c", "runtime_properties": 5}', "[" * 100_000]
+)
+def test_a_damaged_deployment_costs_the_others_nothing_and_is_asked_all_the_same(
+    opened: Open, tmp_path: Path, content: str
+) -> None:
     tier2 = opened("exit 0")
-    (tmp_path / "deployments" / "a" / "node-instances" / "c_1.json").write_text('{"id": ')
-    with pytest.raises(TryAgainLater, match="is not whole"):
-        tier2.clusters(["a"])
+    whole = tmp_path / "deployments" / "a"
+    shutil.copytree(whole, tmp_path / "deployments" / "damaged")
+    instance = json.loads((whole / "node-instances" / "c_1.json").read_text())
+    damaged = content.replace('"c"', json.dumps(instance["node_id"]))
+    (tmp_path / "deployments" / "damaged" / "node-instances" / "c_1.json").write_text(damaged)
+    found = tier2.clusters(["a", "damaged"])
+    assert found["a"].properties == {"status": {"condition": "ready"}}
+    assert found["damaged"].properties == {}
+
+
+@pytest.mark.parametrize("name", ["../../evil", "--help", "a/b", "", "a b", "x" * 5000, "a\0b"])
+def test_what_is_no_name_of_a_workflow_is_never_started(opened: Open, tmp_path: Path, name: str) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ActionRequired, match="is not the name of a workflow"):
+        opened("exit 0").start("a", Order(name, {}))
+    assert [path for path in sorted(tmp_path.rglob("*")) if path not in before and "evil" in path.name] == []
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/../a", "/etc", "x" * 5000, "a\0b", "\ud800"])
+def test_a_deployment_is_looked_for_within_the_profile(opened: Open, name: str) -> None:
+    assert opened("exit 0").existing([name]) == frozenset()
 
 
 def test_labels_are_refused_with_the_reason(opened: Open) -> None:

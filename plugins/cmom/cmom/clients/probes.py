@@ -54,12 +54,14 @@ def rest_answer(address: str, port: int, timeout_seconds: float = DEFAULT_TIMEOU
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    connection = http.client.HTTPSConnection(address, port, timeout=timeout_seconds, context=context)
+    connection = None
     try:
+        connection = http.client.HTTPSConnection(address, port, timeout=timeout_seconds, context=context)
         connection.request("GET", f"/api/{API_VERSION}/status")
         return connection.getresponse().status
     except (OSError, http.client.HTTPException, ValueError, OverflowError):
         return None
     finally:
         with suppress(OSError):
-            connection.close()
+            if connection is not None:
+                connection.close()

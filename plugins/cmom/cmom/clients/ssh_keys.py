@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import base64
-import errno
 import hashlib
 import io
-import os
-import stat
 from typing import Any
 
 import paramiko
@@ -15,6 +12,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+from cmom.clients.local_files import open_file
 from cmom.errors import AccessRefused, ActionRequired
 
 _BIGGEST_KEY_FILE_BYTES = 100_000
@@ -37,7 +35,8 @@ def load_private_key(path: str) -> paramiko.PKey:
             passphrase. The message names the path and never the content.
     """
     try:
-        content = _read(path)
+        with open_file(path) as file:
+            content = file.read(_BIGGEST_KEY_FILE_BYTES)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is no path"
         raise AccessRefused(f"The private SSH key {path} cannot be read: {reason}") from None
@@ -56,14 +55,6 @@ def load_private_key(path: str) -> paramiko.PKey:
             ).decode()
             return wrapper.from_private_key(io.StringIO(text))
     raise AccessRefused(f"{path} is a key of a kind that is not supported; use an RSA, ECDSA or Ed25519 key")
-
-
-def _read(path: str) -> bytes:
-    """Return the beginning of a file; one that is no file is not waited for."""
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(errno.EINVAL, "it is not a file")
-        return file.read(_BIGGEST_KEY_FILE_BYTES)
 
 
 def _parse(content: bytes, path: str) -> Any:

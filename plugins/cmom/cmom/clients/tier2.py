@@ -6,6 +6,7 @@ Whoever asks does not know which of the two it got.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -17,12 +18,14 @@ from typing import Any, Protocol
 
 from cloudify_rest_client.client import CloudifyClient
 
+from cmom.clients.local_files import open_file
 from cmom.clients.rest_errors import NOT_FOUND, Conversation, reading, rest_errors
 from cmom.errors import ActionRequired, ManagerRefused, TryAgainLater
 
 _READS = 40
 _PAUSE_SECONDS = 0.05
 _LONGEST_NAME = 256
+_MOST_BYTES = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -177,7 +180,11 @@ class LocalDeployments:
         """Read a file that somebody may just be writing; raises the same."""
         for _ in range(_READS):
             try:
-                return json.loads(path.read_text(encoding="utf-8"))
+                with open_file(path) as file:
+                    content = file.read(_MOST_BYTES + 1)
+                if len(content) > _MOST_BYTES:
+                    raise OSError(errno.EFBIG, "it is far larger than any plan")
+                return json.loads(content.decode("utf-8"))
             except OSError as error:
                 raise ActionRequired(
                     f"{path}, where Tier 2 keeps its state, cannot be read: {error.strerror}."

@@ -12,12 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from cmom.clients.local_files import open_file
+from cmom.clients.urls import is_host
 from cmom.errors import ActionRequired, Fault, InvalidInputs
 from cmom.models import ManagerAccess, Secret
 from cmom.monitor.breaker import BreakerSettings
 from cmom.monitor.pulse import Times
+from cmom.services.validation.fields import identifier_problem
+from cmom.services.validation.findings import shown
+from cmom.services.validation.plain import Unreadable, load_yaml
 
 USERNAME_VARIABLE = "CMOM_TIER2_USERNAME"
 PASSWORD_VARIABLE = "CMOM_TIER2_PASSWORD"  # noqa: S105 - its name, not its content
@@ -103,6 +106,10 @@ _NUMBERS: Mapping[tuple[str, str], tuple[float, float]] = {
     ("tier2", "port"): (1, DEFAULT_TIER2_PORT),
     ("web", "port"): (0, DEFAULT_WEB_PORT),
 }
+# The most it may be, where that is not a week or as many.
+_MOST: Mapping[tuple[str, str], int] = {("tier2", "port"): 65535, ("web", "port"): 65535}
+_MOST_BY_DEFAULT = 7 * 24 * 3600
+_MAX_BYTES = 1024 * 1024
 _WHOLE = {("breaker", "least_clusters"), ("healing", "heals_at_once"), ("tier2", "port"), ("web", "port")}
 _OTHER_KEYS = {
     ("tier2", key) for key in ("kind", "address", "ca_cert", "tenants", "credentials_file", "workdir", "cfy")
@@ -141,7 +148,9 @@ class _Parser:
         known = {section for section, _ in [*_NUMBERS, *_OTHER_KEYS]}
         for name, section in content.items():
             if name not in known:
-                self._fault(str(name), f"there is no such section; there are {', '.join(sorted(known))}")
+                self._fault(
+                    shown(name)[1:-1], f"there is no such section; there are {', '.join(sorted(known))}"
+                )
             elif not isinstance(section, Mapping):
                 self._fault(str(name), "must be a mapping")
             else:
@@ -194,13 +203,19 @@ class _Parser:
             self._fault("tier2.ca_cert", "is missing: the certificate that Tier 2's own is checked against")
         username, password = self._credentials()
         access = ManagerAccess(username, password, ca_cert, int(self._number("tier2", "port")))
-        return ManagerTier2(self._text("tier2", "address") or "localhost", access, self._tenants())
+        address = self._text("tier2", "address") or "localhost"
+        if not is_host(address):
+            self._fault("tier2.address", f"is no address or name of a machine: {shown(address)}")
+        return ManagerTier2(address, access, self._tenants())
 
     def _tenants(self) -> tuple[str, ...]:
         given = self._sections.get("tier2", {}).get("tenants", list(ManagerTier2.tenants))
         if not isinstance(given, list) or not given or not all(isinstance(one, str) and one for one in given):
             self._fault("tier2.tenants", "must be a list of names")
             return ()
+        for name in given:
+            if problem := identifier_problem(name):
+                self._fault("tier2.tenants", problem)
         return tuple(given)
 
     def _credentials(self) -> tuple[str, Secret]:
@@ -234,11 +249,14 @@ class _Parser:
         least, default = _NUMBERS[section, key]
         given = self._sections.get(section, {}).get(key, default)
         if isinstance(given, bool) or not isinstance(given, (int, float)):
-            return self._bad(f"{section}.{key}", f"must be a number, not {given!r}", default)
-        if (section, key) in _WHOLE and given != int(given):
-            return self._bad(f"{section}.{key}", "must be a whole number", default)
+            return self._bad(f"{section}.{key}", f"must be a number, not {shown(given)[1:-1]}", default)
         if not given >= least:  # also what is not a number at all
             return self._bad(f"{section}.{key}", f"must be at least {least:g}", default)
+        most = _MOST.get((section, key), _MOST_BY_DEFAULT)
+        if given > most:
+            return self._bad(f"{section}.{key}", f"must be at most {most}", default)
+        if (section, key) in _WHOLE and given != int(given):
+            return self._bad(f"{section}.{key}", "must be a whole number", default)
         return given
 
     def _text(self, section: str, key: str) -> str:
@@ -262,16 +280,22 @@ def _read_yaml(
     path: Path, what: str, check: Callable[[os.stat_result], str] = lambda _: ""
 ) -> Mapping[str, Any]:
     try:
-        with path.open(encoding="utf-8") as file:
+        with open_file(path) as file:
             problem = check(os.fstat(file.fileno()))
-            content = None if problem else yaml.safe_load(file)
-    except OSError as error:
-        raise ActionRequired(f"{what} {path} cannot be read: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError):
-        # The parser's own words would show what it stumbled over.
-        raise ActionRequired(f"{what} {path} is not YAML.") from None
+            text = b"" if problem else file.read(_MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is no path"
+        raise ActionRequired(f"{what} {path} cannot be read: {reason}.") from error
     if problem:
         raise ActionRequired(f"{what} {path} {problem}")
+    if len(text) > _MAX_BYTES:
+        raise ActionRequired(
+            f"{what} {path} is larger than {_MAX_BYTES} bytes, far more than is expected here."
+        )
+    try:
+        content = load_yaml(text)
+    except Unreadable as error:
+        raise ActionRequired(f"{what} {path} {error}.") from None
     if content is None:
         return {}
     if not isinstance(content, Mapping):

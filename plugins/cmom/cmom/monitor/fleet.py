@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 from typing import Any
 
 from cmom.clients.heartbeats import Beat
@@ -17,9 +18,20 @@ from cmom.monitor.verdict import State, Verdict
 from cmom.runtime import load_host
 from cmom.services.deployed import CLUSTER_TYPE, MANAGER_TYPE
 from cmom.services.healing.evidence import Testimony
-from cmom.services.healing.record import Journal, journals, name_of
+from cmom.services.healing.record import Journal, journals, name_of, status_output
 
 STARTED = "started"
+# More than any port or interval is.
+_MOST = 1e9
+_ODD_SHAPE = (
+    LookupError,
+    TypeError,
+    AttributeError,
+    ValueError,
+    ArithmeticError,
+    RecursionError,
+    StopIteration,
+)
 
 
 @dataclass(frozen=True)
@@ -183,11 +195,17 @@ class Fleet:
             inventory: All deployments that carry a cluster.
             now: On the monotonic clock.
         """
-        before = self.clusters
-        self.clusters = {
-            deployment.key: self._cluster(deployment, before.get(deployment.key), now)
-            for deployment in inventory.deployments
-        }
+        before, self.clusters = self.clusters, {}
+        for deployment in inventory.deployments:
+            known = before.get(deployment.key)
+            try:
+                cluster = self._cluster(deployment, known, now)
+            except _ODD_SHAPE as error:
+                # Anybody may write runtime properties. What nobody can read costs this cluster its heals, and
+                # the others nothing.
+                cluster = known or WatchedCluster(deployment.key, self._times, {}, {}, (), ())
+                cluster.unread = f"what Tier 2 holds of it has an unexpected shape ({type(error).__name__})"
+            self.clusters[deployment.key] = cluster
         for key, why in inventory.unread.items():
             if key in before:
                 before[key].unread = why
@@ -200,6 +218,7 @@ class Fleet:
         interval = number(node.properties.get("heartbeat_interval"), self._times.interval_seconds)
         times = replace(self._times, interval_seconds=interval)
         properties = {} if instance is None else instance.runtime_properties
+        status_output(properties, datetime.now(timezone.utc))  # raises where the record of healing is damaged
         cluster = before or WatchedCluster(deployment.key, times, {}, {}, (), ())
         cluster.times, cluster.settings, cluster.properties = times, node.properties, properties
         cluster.policies, cluster.faults, cluster.unread = policies, faults, ""
@@ -252,6 +271,6 @@ def _member(key: ClusterKey, instance: Instance, node: Node, cluster_port: float
 
 def number(value: object, default: float) -> float:
     """Return a property that is to be a positive number; the default for anything else."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < _MOST:
         return float(value)
     return default

@@ -20,6 +20,7 @@ from cmom.monitor.config import LocalTier2
 from cmom.monitor.tier2 import ClusterKey, Order, Outcome, StartRefused, Ticket
 from cmom.services.activity import deployment_folder, is_executing, is_healing
 from cmom.services.locks import grab, is_locked, open_lock
+from cmom.services.validation.fields import identifier_problem
 
 # The seed's numbers: sixty retries, fifteen seconds apart.
 _RETRIES = ("--task-retries", "60", "--task-retry-interval", "15")
@@ -97,6 +98,8 @@ class LocalRuns:
         return deployment_folder(self._deployments, key.deployment_id)
 
     def _start(self, key: ClusterKey, order: Order, folder: Path, lock: int) -> Ticket:
+        if identifier_problem(order.workflow_id):
+            raise ActionRequired(f"{order.workflow_id[:80]!r} is not the name of a workflow.")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _tidy(folder)
         moment = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H-%M-%SZ")

@@ -157,11 +157,12 @@ class _States(Collector):
         for key, cluster in self._fleet.clusters.items():
             states = Tally(member.verdict.state for member in cluster.members.values())
             total += states
+            names = [_as_label(key.tenant), _as_label(key.deployment_id)]
             for state, count in states.items():
-                by_cluster.add_metric([key.tenant, key.deployment_id, state.value], count)
+                by_cluster.add_metric([*names, state.value], count)
             age = snapshot_age_seconds(cluster.properties, now)
             if age is not None:
-                ages.add_metric([key.tenant, key.deployment_id], age)
+                ages.add_metric(names, age)
         members = GaugeMetricFamily("cmom_monitor_members", "Members by state.", labels=["state"])
         for state in State:
             members.add_metric([state.value], total[state])
@@ -179,6 +180,11 @@ class _States(Collector):
             yield GaugeMetricFamily(
                 "cmom_monitor_tier2_reading_age_seconds", "Age of what is known of Tier 2.", value=reading
             )
+
+
+def _as_label(name: str) -> str:
+    """Return a name as text that can be written; that of a file may hold bytes that are none."""
+    return name.encode("utf-8", "replace").decode("utf-8")
 
 
 def snapshot_age_seconds(properties: Mapping[str, Any], now: datetime) -> float | None:

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from cmom.monitor.tier2 import Order
+from cmom.services.validation.fields import identifier_problem
 
 HOST_FAILURE = "cloudify.policies.types.host_failure"
 EXECUTE_WORKFLOW = "cloudify.policies.triggers.execute_workflow"
 DIAGNOSIS = "heart-beat-failure"
 DEFAULT_INTERVAL_SECONDS = 300.0
+_ODD_SHAPE = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError)
 
 
 class PolicyFault(Exception):  # noqa: N818 - what is wrong with a blueprint
@@ -106,7 +108,7 @@ def parse_policies(
     found, faults = [], []
     for group_name, group in groups.items():
         policies = group.get("policies") if isinstance(group, Mapping) else None
-        for name, declared in (policies or {}).items():
+        for name, declared in policies.items() if isinstance(policies, Mapping) else ():
             if not isinstance(declared, Mapping) or declared.get("type") != HOST_FAILURE:
                 continue
             full_name = f"{group_name}.{name}"
@@ -114,6 +116,8 @@ def parse_policies(
                 found.append(_policy(full_name, declared, frozenset(_members(group_name, groups)), inputs))
             except PolicyFault as fault:
                 faults.append(f"The policy {full_name}: {fault}")
+            except _ODD_SHAPE as error:
+                faults.append(f"The policy {full_name} has an unexpected shape ({type(error).__name__})")
     return tuple(found), tuple(faults)
 
 
@@ -144,7 +148,8 @@ def _triggers(declared: Mapping[str, Any], inputs: Mapping[str, Any]) -> Iterato
             key: _with_inputs(value, inputs) for key, value in (trigger.get("parameters") or {}).items()
         }
         workflow_id, given = parameters.get("workflow"), parameters.get("workflow_parameters") or {}
-        if not isinstance(workflow_id, str) or not workflow_id:
+        # It becomes an argument of `cfy`, and a part of the name of a file.
+        if not isinstance(workflow_id, str) or identifier_problem(workflow_id):
             raise PolicyFault(f"its trigger {name} names no workflow")
         if not isinstance(given, Mapping):
             raise PolicyFault(f"workflow_parameters of its trigger {name} is no mapping")
@@ -157,15 +162,17 @@ def _triggers(declared: Mapping[str, Any], inputs: Mapping[str, Any]) -> Iterato
         )
 
 
-def _members(name: str, groups: Mapping[str, Any], seen: frozenset[str] = frozenset()) -> Iterator[str]:
+def _members(name: str, groups: Mapping[str, Any]) -> Iterator[str]:
     """Yield the nodes of a group; a member may be a group itself."""
-    group = groups.get(name)
-    for member in (group.get("members") if isinstance(group, Mapping) else None) or ():
-        if member in groups:
-            if member not in seen:
-                yield from _members(member, groups, seen | {name})
-        else:
-            yield str(member)
+    seen, waiting = {name}, [name]
+    while waiting:
+        group = groups.get(waiting.pop())
+        for member in (group.get("members") if isinstance(group, Mapping) else None) or ():
+            if member not in groups:
+                yield str(member)
+            elif member not in seen:
+                seen.add(member)
+                waiting.append(member)
 
 
 def _resolved(value: Any, subject: Mapping[str, Any]) -> Any:

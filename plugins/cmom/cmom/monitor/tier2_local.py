@@ -59,7 +59,7 @@ class LocalProfile:
                 deployment = self._read(folder)
             except FileNotFoundError:
                 continue
-            except CmomError as error:
+            except (CmomError, OSError) as error:
                 if (folder / "deployment.json").exists():
                     unread[ClusterKey(DEFAULT_TENANT, folder.name)] = str(error)
                 continue
@@ -97,7 +97,9 @@ class LocalProfile:
         signature = _signature(path)
         known = self._plans.get(path)
         if known is None or known[0] != signature:
-            known = (signature, _Plan.of(self._deployments.read_file(path)))
+            content = self._deployments.read_file(path)
+            with self._deployments.whole(path):
+                known = (signature, _Plan.of(content))
             self._plans[path] = known
         return known[1]
 
@@ -128,7 +130,11 @@ class LocalProfile:
         except TryAgainLater:
             # `cfy` itself takes a list that stays broken for an empty one, and writes a new one.
             return ()
-        found = [_execution(item) for item in listed if isinstance(item, Mapping)]
+        found = [
+            _execution(item)
+            for item in (listed if isinstance(listed, list) else ())
+            if isinstance(item, Mapping)
+        ]
         return tuple(reversed(found))
 
     def running(self, key: ClusterKey, workflow_id: str) -> Running:
@@ -160,8 +166,8 @@ class _Plan:
         nodes = tuple(
             Node(
                 str(node.get("id") or name),
-                tuple(node.get("type_hierarchy") or ()),
-                node.get("properties") or {},
+                tuple(str(kind) for kind in node.get("type_hierarchy") or ()),
+                dict(node.get("properties") or {}),
             )
             for name, node in (content.get("nodes") or {}).items()
         )
@@ -170,7 +176,7 @@ class _Plan:
             return None
         plan = content.get("plan") or {}
         inputs = {**(plan.get("inputs") or {}), **(content.get("inputs") or {})}
-        return cls(plan.get("groups") or {}, inputs, wanted)
+        return cls(dict(plan.get("groups") or {}), inputs, wanted)
 
 
 def _signature(path: Path) -> _Signature:
@@ -179,11 +185,19 @@ def _signature(path: Path) -> _Signature:
 
 
 def _execution(item: Mapping[str, Any]) -> Execution:
-    created = item.get("created_at")
-    seconds = created.get("__datetime__") if isinstance(created, Mapping) else None
+    created, parameters = item.get("created_at"), item.get("parameters")
     return Execution(
         str(item.get("id") or ""),
         str(item.get("workflow_id") or ""),
-        item.get("parameters") or {},
-        datetime.fromtimestamp(seconds, timezone.utc) if isinstance(seconds, (int, float)) else None,
+        parameters if isinstance(parameters, Mapping) else {},
+        _moment(created.get("__datetime__") if isinstance(created, Mapping) else None),
     )
+
+
+def _moment(seconds: object) -> datetime | None:
+    if not isinstance(seconds, (int, float)):
+        return None
+    try:
+        return datetime.fromtimestamp(seconds, timezone.utc)
+    except (ValueError, OverflowError, OSError):  # a time that no clock shows
+        return None

@@ -37,7 +37,9 @@ def application(monitor: Monitor, metrics: Metrics) -> web.Application:
             monitor.breaker.reason, monitor.reading.error, monitor.reading_age_seconds(), monitor.dry_run
         )
         text = render(monitor.fleet, around, monitor.clock())
-        return web.Response(text=text, content_type="text/html", charset="utf-8", headers=_HEADERS)
+        # Names of files may hold bytes that are no text.
+        body = text.encode("utf-8", "replace")
+        return web.Response(body=body, content_type="text/html", charset="utf-8", headers=_HEADERS)
 
     async def numbers(_request: web.Request) -> web.Response:
         return web.Response(body=metrics.text(), headers={**_HEADERS, "Content-Type": CONTENT_TYPE_LATEST})
@@ -68,9 +70,10 @@ async def serving(
         site = web.TCPSite(runner, settings.address, settings.port)
         try:
             await site.start()
-        except OSError as error:
+        except (OSError, ValueError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or "that is no address"
             raise ActionRequired(
-                f"The page cannot be served on {settings.address}, port {settings.port}: {error.strerror}. "
+                f"The page cannot be served on {settings.address}, port {settings.port}: {reason}. "
                 "Set web.address and web.port, or web.port to 0 for no page."
             ) from error
         port = int(runner.addresses[0][1])

@@ -47,8 +47,15 @@ class LocalTier2:
 
     def clusters(self, deployment_ids: Collection[str]) -> Mapping[str, Cluster]:
         """See `Tier2.clusters`."""
-        found = {name: self._cluster(name) for name in deployment_ids if self._is_there(name)}
+        found = {name: self._whole(name) for name in deployment_ids if self._is_there(name)}
         return {name: cluster for name, cluster in found.items() if cluster is not None}
+
+    def _whole(self, name: str) -> Cluster | None:
+        """Read a cluster. One that was damaged costs the others nothing: whoever asks it hears why."""
+        try:
+            return self._cluster(name)
+        except (TryAgainLater, LookupError, TypeError, AttributeError, ValueError, RecursionError):
+            return Cluster(name, {})
 
     def labelled(self, rules: Sequence[str]) -> tuple[str, ...]:
         """See `Tier2.labelled`."""
@@ -75,7 +82,10 @@ class LocalTier2:
 
     def _is_there(self, name: str) -> bool:
         inside = name not in ("", ".", "..") and "/" not in name
-        return inside and (self._deployments / name / "deployment.json").is_file()
+        try:
+            return inside and (self._deployments / name / "deployment.json").is_file()
+        except (OSError, ValueError):  # too long for a name, or not even text
+            return False
 
     def _cluster(self, name: str) -> Cluster | None:
         folder = self._deployments / name
@@ -99,7 +109,7 @@ class LocalTier2:
                 content = json.loads(path.read_text(encoding="utf-8"))
             except OSError as error:
                 raise ActionRequired(f"{path} cannot be read: {error.strerror}.") from error
-            except ValueError:
+            except (ValueError, RecursionError):
                 self._sleep(_PAUSE_SECONDS)
                 continue
             if isinstance(content, dict):

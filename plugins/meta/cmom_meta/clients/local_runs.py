@@ -31,6 +31,7 @@ _OTHERS = {
     "fleet.lock": "Another fleet workflow",
 }
 _OURS = "fleet.lock"
+_WORKFLOW = re.compile(r"[A-Za-z_][A-Za-z0-9._-]{0,127}\Z")
 _RETRIES = ("--task-retries", "5", "--task-retry-interval", "15")
 _LOGS_KEPT = 200
 _ERROR_BYTES = 20_000
@@ -112,6 +113,9 @@ class LocalRuns:
         self._started.clear()
 
     def _start(self, deployment_id: str, order: Order, kept: tuple[int, ...]) -> Run:
+        # It becomes an argument of `cfy`, and a part of the name of a file.
+        if not _WORKFLOW.match(order.workflow_id):
+            raise ActionRequired(f"{order.workflow_id[:80]!r} is not the name of a workflow.")
         name = f"{os.getpid()}-{next(self._numbers)}-{order.workflow_id}"
         parameters, log = self._folder / f"{name}.json", self._folder / f"{name}.log"
         # JSON is YAML too; others need not read what a workflow is given.

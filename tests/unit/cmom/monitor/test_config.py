@@ -80,7 +80,7 @@ def test_a_file_without_a_password_or_that_is_no_yaml_is_refused_without_showing
     path = credentials_file(tmp_path)
     path.write_text("password: [canary-7c1f")
     problem = problems(with_file(path), {})[0]
-    assert "is not YAML" in problem
+    assert "is not valid YAML" in problem
     assert "canary" not in problem
     problem = problems(with_file(tmp_path / "none"), {})[0]
     assert "cannot be read: No such file" in problem
@@ -143,7 +143,11 @@ def test_a_file_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "problem"),
-    [("tier2: [", "is not YAML"), ("- a\n", "must hold a mapping"), (None, "cannot be read: No such file")],
+    [
+        ("tier2: [", "is not valid YAML"),
+        ("- a\n", "must hold a mapping"),
+        (None, "cannot be read: No such file"),
+    ],
 )
 def test_a_file_that_is_none_is_said(tmp_path: Path, text: str | None, problem: str) -> None:
     path = tmp_path / "monitor.yaml"

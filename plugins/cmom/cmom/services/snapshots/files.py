@@ -3,12 +3,12 @@ they are."""
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
-from io import BufferedReader, FileIO
+from io import FileIO
 from pathlib import Path
 
+from cmom.clients.local_files import open_file
 from cmom.services.snapshots.manifest import MAX_BYTES, BadManifest, Manifest
 
 _FILE_MODE = 0o600
@@ -40,19 +40,6 @@ def size_of(path: Path) -> int | None:
     except OSError:
         return None
     return status.st_size if stat.S_ISREG(status.st_mode) else None
-
-
-def open_file(path: Path) -> BufferedReader:
-    """Open a file to be read; a pipe or a device in its place is not waited for.
-
-    Raises:
-        OSError: It cannot be opened, or is no file.
-    """
-    file = open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")  # noqa: SIM115 - the caller's
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise OSError(errno.EINVAL, "it is not a file")
-    return file
 
 
 def read_manifest(path: Path) -> Manifest | None:

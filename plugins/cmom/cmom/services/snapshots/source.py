@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from cmom.clients.local_files import open_file
 from cmom.errors import ActionRequired
 from cmom.models import Version
 from cmom.services.snapshots.archive import archive_version, check_against, check_archive
-from cmom.services.snapshots.files import open_file, read_manifest
+from cmom.services.snapshots.files import read_manifest
 from cmom.services.snapshots.manifest import Manifest
 from cmom.services.snapshots.requests import RestoreRequest
 from cmom.services.snapshots.store import (
