@@ -251,3 +251,14 @@ def test_a_test_cannot_reach_another_machine() -> None:
 
 def test_the_readme_can_be_read_in_one_sitting() -> None:
     assert len((PROJECT / "README.md").read_text(encoding="utf-8").splitlines()) <= 250
+
+
+def test_every_test_that_the_list_of_attacks_names_exists() -> None:
+    named = set(re.findall(r"`(test_\w+)`", (PROJECT / "docs" / "attacks.md").read_text(encoding="utf-8")))
+    written = {
+        name
+        for path in (PROJECT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^def (test_\w+)\(", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert len(named) > 40
+    assert named - written == set()

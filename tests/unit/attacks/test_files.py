@@ -380,9 +380,7 @@ def test_an_odd_manifest_is_read_or_refused_and_what_is_read_can_be_written(foun
 @pytest.mark.parametrize(
     "what", ["pipe", "folder", "link to a device", "huge", "deep", "empty", "dangling link"]
 )
-def test_what_lies_in_the_place_of_a_manifest_is_no_snapshot_and_holds_nobody_up(
-    tmp_path: Path, what: str
-) -> None:
+def test_what_lies_in_the_place_of_a_manifest_is_none_and_holds_nobody_up(tmp_path: Path, what: str) -> None:
     store = SnapshotStore(tmp_path, "old")
     good = store_snapshot(store, "good")
     write_archive(store.archive_path("bad"))

@@ -242,6 +242,15 @@ def test_the_newest_verified_ones_are_never_among_those_to_delete(states: list[s
         assert [snapshot for snapshot in trusted if snapshot not in deleted] == trusted[-keep:]
 
 
+def test_what_is_rotten_and_older_than_all_that_is_kept_goes_too():
+    rotten, good = stored("a", 1, "rotten"), stored("b", 2)
+    assert surplus([rotten, good], 1) == (rotten,)
+
+
+def test_less_than_none_keeps_all():
+    assert surplus([stored("a", 1), stored("b", 2)], -1) == ()
+
+
 def test_order_is_by_sequence_and_not_by_time():
     older = stored("b", 1)
     newer = StoredSnapshot(
