@@ -54,3 +54,26 @@ def test_all_faults_come_in_one_message() -> None:
         check(heal_steps=["pray"], heal_retries=-1)
 
     assert len(told.value.faults) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [
+        ("heartbeat_interval", 1),
+        ("heal_wait_seconds", 0),
+        ("heal_retries", 0),
+        ("heal_retry_interval_seconds", 0),
+        ("heal_backup_timeout_seconds", 1),
+        ("heal_rebuild_timeout_seconds", 1),
+        ("heal_retry_delay_seconds", 0),
+    ],
+)
+def test_each_number_has_a_least_and_the_fault_names_what_was_given(name: str, least: int) -> None:
+    def faults(value: float) -> list[str]:
+        findings = Findings()
+        read_healing(Fields({name: value}, "", findings, HEAL_INPUTS))
+        return [str(fault) for fault in findings.faults]
+
+    assert faults(least) == faults(least + 0.5) == []
+    assert faults(least - 0.5) == [f"{name}: must be {least} or more, not {least - 0.5}"]
+    assert faults(float("inf")) == [f"{name}: must be {least} or more, not inf"]
