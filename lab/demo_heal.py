@@ -48,6 +48,10 @@ from lab.local_profile import LocalProfile
 READY_SECONDS = 60.0
 HEALED_SECONDS = 600.0
 GRACE_SECONDS = 5.0
+# Where the monitor has its page unless told otherwise.
+USUAL_PORT = 9188
+# Of what cfy_manager says, one by one, about the twenty services that it installs.
+INSTALLER_CHATTER = "] - NOTICE - "
 # What the monitor says, in the order in which it has to.
 MILESTONES = (
     ("the first heartbeat is missed", "missed a heartbeat"),
@@ -55,12 +59,12 @@ MILESTONES = (
     ("the second witness: its peers miss it, too", "second witness: Its peers miss it"),
     ("failed", "has failed"),
     ("the heal is started", "started heal_tier1_manager"),
-    ("the heal has succeeded", "the heal has succeeded"),
+    ("the heal has succeeded", "has succeeded"),
 )
 NEXT_STEPS = """
   . .demo/env                                   puts cfy on the path, with the demo's state
   cfy deployments outputs -b demo               shows the cluster and the history of its heals
-  python -m cmom.monitor --config .demo/monitor.yaml      watches on
+  python -m cmom.monitor --config .demo/monitor.yaml      watches on, and shows the page again
   make demo-heal                                kills the leader once more
   make demo-down                                stops everything and removes it"""
 
@@ -129,9 +133,11 @@ class Monitor:
 @contextmanager
 def monitor(profile: LocalProfile) -> Iterator[Monitor]:
     """Run the monitor on the demo's deployment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = USUAL_PORT
+    if not demo.is_free("127.0.0.1", port):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
     config = FOLDER / "monitor.yaml"
     cfy = str(Path(sys.executable).parent / "cfy")
     tier2 = {"kind": "local", "workdir": str(profile.folder / "state"), "cfy": cfy, "refresh_seconds": 3}
@@ -194,7 +200,7 @@ def follow_heal(started: str) -> None:
                     if not process_start_time(int(pid)):
                         return
                     time.sleep(0.2)
-                elif " LOG <" in line:
+                elif " LOG <" in line and INSTALLER_CHATTER not in line:
                     say(f"     heal: {line.rstrip()}")
 
     threading.Thread(target=read, daemon=True).start()
@@ -215,8 +221,9 @@ def show() -> None:
     step("Starting the monitor on it")
     with monitor(profile) as watching:
         watching.wait_for(f"Watching {demo.MEMBERS} members", READY_SECONDS)
-        # Everybody is to be heard once; who never was is given time to begin.
-        time.sleep(11)
+        # Who was never heard is given time to begin, so everybody is to be heard first.
+        for _ in range(demo.MEMBERS):
+            watching.wait_for("is healthy", READY_SECONDS)
         (machine,) = [row.name for row in LabControl(FOLDER / "lab").status() if row.ip == address]
         step(
             f"Cutting the power of the leader's machine, {machine} ({address}); it takes a minute to be sure"
@@ -227,10 +234,10 @@ def show() -> None:
             timeline.note(line)
             if "started heal_tier1_manager" in line:
                 follow_heal(line)
-            if "the heal has" in line:
+            if "the heal of" in line:
                 break
-    if "the heal has succeeded" not in timeline.reached:
-        raise DemoFailed("The heal did not succeed.")
+    if MILESTONES[-1][0] not in timeline.reached:
+        raise DemoFailed("The heal did not succeed; the monitor's last line says why, and where its log is.")
 
     step("What the deployment says of itself")
     run_cfy(profile, "executions", "start", "get_status", "-b", DEPLOYMENT)

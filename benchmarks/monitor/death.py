@@ -65,8 +65,10 @@ def measure(lab: LabThread, profile: LocalProfile, log: Path, machine: Machine, 
     else:
         lab.partition(machine.name, "all")
     seconds = wait_for(lambda: is_locked(heal_lock), f"the heal of {machine.name}")
-    wait_for(lambda: "the heal has" in log.read_text()[seen:], "the end of the heal")
+    # The new machine is no longer cut off.
+    wait_for(lambda: machine.manager is None, "the rebuild of the machine")
     lab.heal_partition(machine.name)
+    wait_for(lambda: "the heal of" in log.read_text()[seen:], "the end of the heal")
     return seconds
 
 

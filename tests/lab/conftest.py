@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from lab.manager.host import Settings
 from lab.testing import lab_thread as lab_thread
 from tests.lab.fleet import Fleet
+from tests.lab.given_watched import Watched
 
 
 @pytest.fixture
@@ -24,3 +26,10 @@ def make_fleet(tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
     yield make
     for fleet in made:
         fleet.close()
+
+
+@pytest.fixture
+def make_watched(tmp_path: Path) -> Iterator[Callable[..., Watched]]:
+    """Make clusters that are watched; taken down in the end."""
+    with ExitStack() as stack:
+        yield lambda *sizes, **changes: stack.enter_context(Watched(tmp_path, sizes or (3,), **changes))

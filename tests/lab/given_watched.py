@@ -55,7 +55,7 @@ executions = os.path.join(folder, "executions.json")
 known = json.load(open(executions)) if os.path.exists(executions) else []
 known.append({{
     "id": str(len(known)), "workflow_id": workflow, "status": "pending", "parameters": parameters,
-    "created_at": {{"__datetime__": time.time()}},
+    "created_at": {{"__datetime__": time.mktime(time.gmtime())}},
 }})
 with open(executions + ".new", "w") as file:
     json.dump(known, file)
@@ -91,7 +91,8 @@ class Cluster:
         """Write a heal into the list of executions."""
         parameters = {"node_instance_id": instance_id, "diagnose_value": "x"}
         entry = {"id": "old", "workflow_id": "heal_tier1_manager", "parameters": parameters}
-        created = {"__datetime__": time.time() - seconds_ago}
+        # The time in UTC as if it were local, as cfy writes it.
+        created = {"__datetime__": time.mktime(time.gmtime(time.time() - seconds_ago))}
         (self.folder / "executions.json").write_text(json.dumps([{**entry, "created_at": created}]))
 
 

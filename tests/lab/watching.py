@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 from cmom.monitor.config import Config, LocalTier2, parse_config
@@ -16,6 +18,23 @@ from cmom.monitor.verdict import State
 from cmom.monitor.watch import Monitor
 from lab.machine import Machine
 from tests.lab.given_watched import PASSWORD, Cluster, Watched, eventually
+
+MakeWatched = Callable[..., Watched]
+
+# Long enough for everything that could follow a failure to follow.
+AFTERMATH_SECONDS = 1.2
+
+
+def nothing_follows(watched: Watched) -> None:
+    """Give a heal time to be started, and assert that none was."""
+    time.sleep(AFTERMATH_SECONDS)
+    assert watched.heals == []
+
+
+def hang(watched: Watched, machine: Machine) -> None:
+    """Let a machine take connections and never say anything."""
+    watched.lab.fault(machine.name, "ssh-hang")
+    watched.lab.fault(machine.name, "hang")
 
 
 class Watching:

@@ -61,6 +61,7 @@ def test_a_replica_dies_and_then_the_leader_and_each_is_healed(tmp_path: Path, m
     assert leader_and_replicas(tier2)[0] == leader
     assert list((tmp_path / "tier2" / "snapshots" / "cluster").glob("*.zip"))
     assert last(tier2)["backup"].startswith("snapshot snap_")
+    assert [f"snapshot {row['id']}" for row in tier2.properties()["backups"]] == [last(tier2)["backup"]]
 
     machines.kill(machine_of(machines, leader))
     healed = heal(tier2, instance_of(tier2, leader, "host"))  # by the ID of what it is installed on

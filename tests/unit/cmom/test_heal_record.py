@@ -160,6 +160,18 @@ def test_the_same_refusal_again_only_counts_up(properties: dict[str, Any]) -> No
     assert second["reasons"] == ["paused"]
 
 
+def test_the_last_trouble_of_a_member_is_why_it_failed_or_was_refused(properties: dict[str, Any]) -> None:
+    assert record.last_trouble(properties, ID) == ""
+    record.fail(properties, ID, "it did not join", later(2))
+    assert record.last_trouble(properties, ID) == "it did not join"
+    assert record.last_trouble(properties, "manager_of_another") == ""
+    paused = Verdict(Decision.REFUSE, (Finding(Reason.PAUSED, "Healing is paused."),))
+    record.refuse(properties, HOST, ID, paused, later(3), diagnosis="x", evidence={})
+    assert record.last_trouble(properties, ID) == "Healing is paused."
+    record.end_well(properties, ID, later(4))
+    assert record.last_trouble(properties, ID) == ""
+
+
 def test_the_history_is_bounded_and_keeps_the_newest(properties: dict[str, Any]) -> None:
     for number in range(HISTORY_ENTRIES + 5):
         refused(properties, later(number), list(Reason)[number % 2])

@@ -126,6 +126,7 @@ class WatchedCluster:
         asking: Whether they are being asked just now.
         considering: Whether a heal is just being decided on.
         ticket: The heal that this monitor has started and that has not ended.
+        in_heal: The instance of the member that it is about.
         started: When this monitor last started a heal of a member, by its instance; Tier 2 may not show it.
         refusals: The last decisions not to heal, the newest last.
     """
@@ -143,6 +144,7 @@ class WatchedCluster:
     asking: bool = False
     considering: bool = False
     ticket: Ticket | None = None
+    in_heal: str = ""
     started: dict[str, float] = field(default_factory=dict)
     refusals: list[Refused] = field(default_factory=list)
 

@@ -1,4 +1,4 @@
-"""Whether a heal may be started: the monitor's own reasons against it. Pure.
+"""Whether a heal may be started: the monitor's own reasons against it. Pure, but for `read_cluster`.
 
 `healing.plan` has the last word.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from cmom.clients.tier2 import Node
+from cmom.clients.tier2 import Deployments
 from cmom.errors import ActionRequired
 from cmom.models import Host
 from cmom.monitor.fleet import STARTED, Refusal, WatchedCluster, WatchedMember, number
@@ -185,9 +185,21 @@ def seconds_since_last(
     return max(0.0, (now - max(started)).total_seconds()) if started else None
 
 
-def cluster_settings(nodes: Iterable[Node]) -> Mapping[str, Any]:
-    """Return the properties of a deployment's cluster; empty when it has none any more."""
-    return next((node.properties for node in nodes if CLUSTER_TYPE in node.types), {})
+def read_cluster(deployments: Deployments, deployment_id: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Read what Tier 2 has of a deployment's cluster right now.
+
+    Returns:
+        The properties of its node, and the runtime properties of its instance: journals, tries, a pause.
+
+    Raises:
+        ActionRequired: The deployment is gone, or cannot be read.
+        TryAgainLater: Tier 2 does not answer.
+    """
+    nodes = {node.id: node for node in deployments.list_nodes(deployment_id) if CLUSTER_TYPE in node.types}
+    for instance in deployments.list_instances(deployment_id) if nodes else ():
+        if instance.node_id in nodes:
+            return nodes[instance.node_id].properties, instance.runtime_properties
+    raise ActionRequired(f"Deployment {deployment_id} has no cluster any more.")
 
 
 def situation_of(

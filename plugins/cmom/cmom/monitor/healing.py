@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from typing import Any
 
 from cmom.clients.heartbeats import Beat
 from cmom.errors import CmomError
@@ -23,7 +25,7 @@ from cmom.monitor.listening import Listener, Sign
 from cmom.monitor.metrics import Metrics
 from cmom.monitor.policies import DIAGNOSIS, Policy, PolicyFault, subject_of
 from cmom.monitor.threads import in_thread
-from cmom.monitor.tier2 import Execution, Order, Running, StartRefused, Tier2
+from cmom.monitor.tier2 import Execution, Order, Outcome, Running, StartRefused, Tier2
 from cmom.monitor.witness import inquire
 from cmom.services.healing.evidence import Testimony
 from cmom.services.healing.plan import Decision, may_heal
@@ -45,6 +47,8 @@ class _Knowledge:
     testimony: Testimony
     executions: tuple[Execution, ...]
     running: Running
+    settings: Mapping[str, Any]
+    properties: Mapping[str, Any]
 
 
 class Healer:
@@ -135,19 +139,18 @@ class Healer:
         self, cluster: WatchedCluster, member: WatchedMember, policy: Policy, *, unfinished: bool
     ) -> None:
         known = await self._look_again(cluster, member, policy)
-        key, instance_id, now = cluster.key, member.key.instance_id, datetime.now(timezone.utc)
+        instance_id, now = member.key.instance_id, datetime.now(timezone.utc)
         since = gates.seconds_since_last(policy, instance_id, known.executions, now)
         own = gates.seconds_since_own(policy, instance_id, cluster.started, self._clock())
         refusals = list(gates.of_running(known.running))
         refusals += gates.of_interval(policy, [one for one in (since, own) if one is not None])
         if known.sign.heard is None and not unfinished:
             refusals.append(Refusal(Hold.CANNOT_LOOK, f"This machine cannot look ({known.sign.detail})."))
-        nodes = await in_thread(lambda: self._tier2.deployments(key.tenant).list_nodes(key.deployment_id))
-        settings = gates.cluster_settings(nodes)
+        cluster.properties = known.properties
         situation = gates.situation_of(
             cluster,
             member,
-            settings,
+            known.settings,
             known.testimony,
             ssh_answers=bool(known.sign.ssh.heard),
             rest_answers=known.sign.rest is not None and bool(known.sign.rest.heard),
@@ -169,13 +172,15 @@ class Healer:
         """Look at everything at the same time, for the time until the heal starts counts."""
         key, workflow = cluster.key, policy.triggers[0].workflow_id
         silent = silent_addresses(cluster)
-        sign, testimony, executions, running = await asyncio.gather(
+        deployments = self._tier2.deployments(key.tenant)
+        sign, testimony, executions, running, (settings, properties) = await asyncio.gather(
             self._sign_of(member),
-            in_thread(lambda: inquire(self._tier2.deployments(key.tenant), key.deployment_id, silent)),
+            in_thread(lambda: inquire(deployments, key.deployment_id, silent)),
             in_thread(lambda: self._tier2.executions(key)),
             in_thread(lambda: self._tier2.running(key, workflow)),
+            in_thread(lambda: gates.read_cluster(deployments, key.deployment_id)),
         )
-        return _Knowledge(sign, testimony, executions, running)
+        return _Knowledge(sign, testimony, executions, running, settings, properties)
 
     async def _sign_of(self, member: WatchedMember) -> Sign:
         if member.host is None:
@@ -195,7 +200,7 @@ class Healer:
 
     async def _start(self, cluster: WatchedCluster, member: WatchedMember, order: Order) -> None:
         ticket = await in_thread(lambda: self._tier2.start(cluster.key, order))
-        cluster.ticket = ticket
+        cluster.ticket, cluster.in_heal = ticket, member.key.instance_id
         cluster.started[member.key.instance_id] = self._clock()
         member.refused, member.refusals_in_a_row = (), 0
         self._metrics.started()
@@ -221,7 +226,7 @@ class Healer:
             del cluster.refusals[:-_REFUSALS_KEPT]
 
     async def follow(self, cluster: WatchedCluster) -> None:
-        """Look how the heal that was started is getting on."""
+        """Look how the heal that was started is getting on; say so when it has ended, and why it failed."""
         ticket = cluster.ticket
         if ticket is None:
             return
@@ -234,7 +239,12 @@ class Healer:
             return
         cluster.ticket = None
         self._metrics.ended(outcome)
-        self._logger.warning("%s: the heal has %s (%s).", cluster.key, outcome.value, ticket.place)
+        if outcome is not Outcome.SUCCEEDED:
+            # What it has left behind since Tier 2 was read tells why.
+            deployments, name = self._tier2.deployments(cluster.key.tenant), cluster.key.deployment_id
+            with suppress(CmomError):
+                _, cluster.properties = await in_thread(lambda: gates.read_cluster(deployments, name))
+        self._lines.ended(cluster, outcome, ticket)
 
 
 def silent_addresses(cluster: WatchedCluster) -> frozenset[str]:

@@ -6,7 +6,9 @@ import logging
 from collections.abc import Sequence
 
 from cmom.monitor.fleet import Refusal, WatchedCluster, WatchedMember
+from cmom.monitor.tier2 import Outcome, Ticket
 from cmom.monitor.verdict import State, Verdict
+from cmom.services.healing import record
 
 _LEVELS = {
     State.ABSENT: logging.INFO,
@@ -63,9 +65,33 @@ class Lines:
         """Say what the second witness says."""
         self._logger.info("%s: %s: second witness: %s", cluster.key, member.name, said)
 
+    def watching(self, members: int, clusters: int) -> None:
+        """Say how much is watched."""
+        self._logger.info("Watching %s of %s.", plural(members, "member"), plural(clusters, "cluster"))
+
+    def ended(self, cluster: WatchedCluster, outcome: Outcome, ticket: Ticket) -> None:
+        """Say how a heal has ended; why it failed, as far as it has told Tier 2."""
+        member = cluster.members.get(cluster.in_heal)
+        good = outcome is Outcome.SUCCEEDED
+        why = "" if good else record.last_trouble(cluster.properties, cluster.in_heal)
+        self._logger.log(
+            logging.INFO if good else logging.ERROR,
+            "%s: the heal of %s has %s (%s).%s",
+            cluster.key,
+            cluster.in_heal if member is None else member.name,
+            outcome.value,
+            ticket.place,
+            f" {why}" if why else "",
+        )
+
     def refused(self, member: WatchedMember, refusals: Sequence[Refusal]) -> None:
         """Say why a member is not healed."""
         for refusal in refusals:
             self._logger.warning(
                 "%s: %s is not healed (%s). %s", member.key.cluster, member.name, refusal.reason, refusal.text
             )
+
+
+def plural(count: int, what: str) -> str:
+    """Return a count with its noun: ``1 cluster``, ``2 clusters``."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

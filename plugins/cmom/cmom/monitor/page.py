@@ -15,6 +15,7 @@ from html import escape
 from typing import Any
 
 from cmom.monitor.fleet import Fleet, WatchedCluster, WatchedMember
+from cmom.monitor.journal_lines import plural
 from cmom.monitor.metrics import last_backup, snapshot_age_seconds
 from cmom.monitor.verdict import State
 from cmom.runtime import STATUS
@@ -104,7 +105,7 @@ def _head(fleet: Fleet, around: Surroundings, moment: datetime) -> str:
     )
     parts = [
         "<header><h1>Tier 1 clusters</h1>",
-        f"<p>{_plural(len(fleet.clusters), 'cluster')} {counts}</p>",
+        f"<p>{plural(len(fleet.clusters), 'cluster')} {counts}</p>",
         f"<p><small>{moment:%Y-%m-%d %H:%M:%S} UTC{_reading(around)}</small></p>",
     ]
     if around.dry_run:
@@ -237,7 +238,7 @@ def _list(title: str, rows: Sequence[str]) -> str:
 
 def _rest(count: int) -> str:
     return (
-        f"<p>And {_plural(count, 'more cluster')}, none in a worse state than these.</p>" if count > 0 else ""
+        f"<p>And {plural(count, 'more cluster')}, none in a worse state than these.</p>" if count > 0 else ""
     )
 
 
@@ -270,7 +271,3 @@ def age(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds // {'days': 86400, 'h': 3600, 'min': 60}[name]:.0f} {name}"
     return f"{max(0.0, seconds):.0f} s"
-
-
-def _plural(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -198,6 +198,6 @@ def _moment(seconds: object) -> datetime | None:
     if not isinstance(seconds, (int, float)):
         return None
     try:
-        return datetime.fromtimestamp(seconds, timezone.utc)
+        return datetime.fromtimestamp(seconds).replace(tzinfo=timezone.utc)
     except (ValueError, OverflowError, OSError):  # a time that no clock shows
         return None

@@ -19,7 +19,7 @@ from cmom.monitor.journal_lines import Lines
 from cmom.monitor.listening import Listener, Looks
 from cmom.monitor.metrics import Gauges, Metrics
 from cmom.monitor.threads import in_thread
-from cmom.monitor.tier2 import Tier2
+from cmom.monitor.tier2 import Running, Tier2
 from cmom.monitor.verdict import State, Witness, judge
 from cmom.monitor.witness import inquire, word_on
 from cmom.services.healing.evidence import Testimony
@@ -129,7 +129,7 @@ class Monitor:
         self.reading = Reading(self.clock())
         self.listener.take_over()
         if self._size() != before:
-            self._logger.info("Watching %s members of %s clusters.", *self._size())
+            self._lines.watching(*self._size())
         return True
 
     def _size(self) -> tuple[int, int]:
@@ -235,7 +235,11 @@ class Monitor:
     def _consider(
         self, cluster: WatchedCluster, member: WatchedMember, now: float, *, unfinished: bool = False
     ) -> None:
-        if cluster.considering or cluster.ticket is not None or now < member.consider_at:
+        if cluster.considering or now < member.consider_at:
+            return
+        if cluster.ticket is not None:
+            if member.key.instance_id != cluster.in_heal:
+                self._healer.refuse(cluster, member, tuple(gates.of_running(Running(cluster.ticket.place))))
             return
         cluster.considering = True
         circumstances = Circumstances(

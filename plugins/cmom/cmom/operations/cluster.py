@@ -79,7 +79,7 @@ def delete(ctx: Any, **_: Any) -> None:
 def get_status(ctx: Any, **_: Any) -> None:
     """Look at the cluster, within a bounded time, and leave what was seen in the runtime properties."""
     seen = look(ctx, ctx)
-    ctx.logger.info("The cluster is %s. %s", seen.condition.value, seen.reason)
+    ctx.logger.info("The cluster is %s.%s", seen.condition.value, f" {seen.reason}" if seen.reason else "")
 
 
 def _target_host(ctx: Any) -> Host | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cmom.errors import ActionRequired, TryAgainLater
+from cmom.errors import ActionRequired, CmomError, TryAgainLater
 from cmom.operations.cluster import look
 from cmom.operations.connections import (
     LEADER_SECONDS,
@@ -20,7 +20,7 @@ from cmom.operations.connections import (
 )
 from cmom.operations.glue import change_properties, operation
 from cmom.operations.heal_journal import change_record, installed_manager, utc_now
-from cmom.operations.snapshots import store_of
+from cmom.operations.snapshots import publish, store_of
 from cmom.runtime import BackupRecord
 from cmom.services.healing import notes, record
 from cmom.services.healing.backup import PrecautionSettings, RunningOutClock, take_precaution
@@ -75,6 +75,10 @@ def backup(ctx: Any, node_instance_id: str, **_: Any) -> None:
         now=utc_now(),
     )
     _advance(ctx, node_instance_id, phase=Phase.BACKED_UP, backup=outcome)
+    try:
+        publish(ctx, ctx)
+    except (CmomError, OSError) as error:
+        ctx.logger.warning("The list of snapshots could not be renewed: %s", error)
 
 
 @operation

@@ -28,6 +28,7 @@ __all__ = [
     "fail",
     "journal_of",
     "journals",
+    "last_trouble",
     "name_of",
     "pause",
     "paused",
@@ -229,6 +230,15 @@ def status_output(properties: Mapping[str, Any], now: datetime) -> dict[str, Any
         ],
         "heal_history": list(properties.get(HEAL_HISTORY) or []),
     }
+
+
+def last_trouble(properties: Mapping[str, Any], instance_id: str) -> str:
+    """Return why the last heal of a member failed or was not begun; empty when it did well."""
+    history: Sequence[Mapping[str, Any]] = properties.get(HEAL_HISTORY) or []
+    for entry in reversed(history):
+        if entry.get("node_instance_id") == instance_id:
+            return str(entry.get("error") or entry.get("message") or "")
+    return ""
 
 
 def _healing(properties: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
