@@ -143,7 +143,7 @@ class Cloud:
 
     def associate(self, floating: FloatingIp, port_id: str | None) -> None:
         """Associate a floating IP with a port, or with none."""
-        if port_id is not None:
+        if port_id is not None and port_id != floating.port_id:
             port = find(self.ports.values(), port_id, "Port {} could not be found.")
             if any(server.port is port for server in self.servers.values()):
                 raise RefusalError(

@@ -111,6 +111,7 @@ class Port:
             "mac_address": "fa:16:" + ":".join(f"{number:02x}" for number in numbers),
             "security_groups": list(self.security_groups),
             "device_id": self.device_id,
+            "device_owner": "compute:nova" if self.device_id else "",
             "allowed_address_pairs": [],
             "status": "ACTIVE" if self.device_id else "DOWN",
         }

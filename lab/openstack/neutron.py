@@ -10,7 +10,10 @@ from aiohttp import web
 from lab.openstack.cloud import Cloud
 from lab.openstack.refusals import RefusalError, find
 
-_FILTERS = ("id", "name", "description", "floating_ip_address", "device_id")
+_FILTERS = ("id", "name", "description", "floating_ip_address", "device_id", "network_id")
+
+PAGE: int | None = None
+"""How many of a list are given out at once; None, which is neutron's default, for all."""
 
 
 def routes(cloud: Cloud) -> list[web.RouteDef]:
@@ -51,7 +54,9 @@ class _Neutron:
         found = [
             one for one in self._shown(kind) if all(one.get(name) == value for name, value in wanted.items())
         ]
-        return web.json_response({kind.replace("-", "_"): found})
+        for address in request.query.getall("fixed_ips", []):
+            found = [one for one in found if _has_address(one, address.removeprefix("ip_address="))]
+        return web.json_response(_page(kind.replace("-", "_"), found, request.query.get("marker")))
 
     async def get(self, request: web.Request) -> web.Response:
         kind, thing_id = request.match_info["kind"], request.match_info["id"]
@@ -94,3 +99,20 @@ class _Neutron:
     async def delete_floatingip(self, request: web.Request) -> web.Response:
         del self._cloud.floating_ips[self._floating(request).id]
         return web.Response(status=204)
+
+
+def _has_address(port: dict[str, Any], address: str) -> bool:
+    return any(entry["ip_address"] == address for entry in port["fixed_ips"])
+
+
+def _page(kind: str, found: list[dict[str, Any]], marker: str | None) -> dict[str, Any]:
+    """A page of a list that begins after the marker, and where the next one is."""
+    ids = [one["id"] for one in found]
+    if marker is not None:
+        if marker not in ids:
+            raise RefusalError(404, f"{kind} {marker} could not be found.")
+        found = found[ids.index(marker) + 1 :]
+    if PAGE is None or len(found) <= PAGE:
+        return {kind: found}
+    href = f"?marker={found[PAGE - 1]['id']}"
+    return {kind: found[:PAGE], f"{kind}_links": [{"rel": "next", "href": href}]}

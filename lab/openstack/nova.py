@@ -11,6 +11,8 @@ from lab.openstack.models import Server, ServerGroup
 from lab.openstack.refusals import RefusalError, find
 
 PAGE = 100
+SOFT_SINCE = (2, 15)
+"""The microversion that brought the soft policies of server groups."""
 
 
 def routes(cloud: Cloud) -> list[web.RouteDef]:
@@ -99,8 +101,13 @@ class _Nova:
     async def create_server_group(self, request: web.Request) -> web.Response:
         wanted = (await request.json())["server_group"]
         policies = wanted.get("policies") or []
-        if len(policies) != 1 or policies[0] not in POLICIES:
-            raise RefusalError(400, f"Invalid input for field/attribute policies. Value: {policies}.")
+        known = [one for one in POLICIES if _microversion(request) >= SOFT_SINCE or "soft" not in one]
+        if len(policies) != 1 or policies[0] not in known:
+            raise RefusalError(
+                400,
+                f"Invalid input for field/attribute 0. Value: {''.join(policies[:1])}. "
+                f"{''.join(policies[:1])!r} is not one of {known}",
+            )
         group = ServerGroup(wanted["name"], policies[0])
         self._cloud.server_groups[group.id] = group
         return web.json_response({"server_group": group.shown()})
@@ -109,3 +116,9 @@ class _Nova:
         if self._cloud.server_groups.pop(request.match_info["id"], None) is None:
             raise RefusalError(404, f"Instance group {request.match_info['id']} could not be found.")
         return web.Response(status=204)
+
+
+def _microversion(request: web.Request) -> tuple[int, ...]:
+    """What the request asks for; nova's oldest, 2.1, when it asks for nothing."""
+    wanted = request.headers.get("X-OpenStack-Nova-API-Version", "2.1")
+    return tuple(int(number) for number in wanted.split("."))

@@ -153,15 +153,25 @@ def test_the_security_group_is_the_ports_and_not_the_servers_too(plans: dict[str
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_per_instance_values_go_to_create_as_resource_config(plans: dict[str, Any], mode: str) -> None:
+def test_what_is_made_can_be_found_again_and_each_member_sees_its_own(
+    plans: dict[str, Any], mode: str
+) -> None:
     found = nodes(planned(plans[mode], sample()))
+    made = {"server_group", "port", "server", *(["floating_ip"] if mode == "floating_ip" else [])}
 
-    for name in ("port", "server_group", "network"):
-        properties = found[name]["properties"]["resource_config"]
-        assert "get_attribute" not in str(properties), name
-    config = found["port"]["operations"]["cloudify.interfaces.lifecycle.create"]["inputs"]["resource_config"]
-    (fixed,) = config["fixed_ips"]
-    assert ("ip_address" in fixed) == (mode == "private_fixed_ip")
+    for name in made:
+        operations = found[name]["operations"]
+        for step in ("create", "delete"):
+            assert operations[f"cloudify.interfaces.lifecycle.{step}"]["plugin"] == "cmom", name
+    # What differs from member to member comes through relationships: as properties it is not evaluated at
+    # run time, and get_attribute reads the files of all instances in the local profile.
+    for name in made | {"host"}:
+        assert "get_attribute" not in str(found[name]["properties"]), name
+        assert "get_attribute" not in str(found[name]["operations"]), name
+        assert "infrastructure" in related(found[name]) or name == "host"
+    for name in (made | {"host"}) - {"server_group"}:
+        assert "address" in related(found[name]), name
+    assert ("floating_ip" in related(found["host"])) == (mode == "floating_ip")
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -63,3 +63,37 @@ def test_a_host_name_that_is_taken_is_refused_and_its_server_left_alone(
     assert cloud.holdings()["servers"] == [name]
     first.run("uninstall")
     assert not any(cloud.holdings().values())
+
+
+@pytest.mark.parametrize("mode", ["private_fixed_ip", "floating_ip"])
+def test_what_was_made_and_not_recorded_is_adopted(tmp_path: Path, cloud: CloudThread, mode: str) -> None:
+    engine = engine_for(tmp_path / "tier2", cloud, mode)
+    engine.run("install")
+    before, made = cloud.holdings(), dict(cloud.cloud.ports)
+    nodes = ("server_group", "port", "server", *(["floating_ip"] if mode == "floating_ip" else []))
+    recorded = {node: engine.properties(node)[0] for node in nodes}
+    for node in nodes:
+        engine.forget(engine.instances(node)[0]["id"], state="creating")
+
+    engine.run("install")
+
+    assert cloud.holdings() == before
+    assert cloud.cloud.ports == made
+    assert {node: engine.properties(node)[0] for node in nodes} == recorded
+    engine.run("uninstall")
+    assert not any(cloud.holdings().values())
+
+
+@pytest.mark.parametrize("mode", ["private_fixed_ip", "floating_ip"])
+def test_what_is_gone_from_the_cloud_does_not_keep_a_deployment_from_going(
+    tmp_path: Path, cloud: CloudThread, mode: str
+) -> None:
+    engine = engine_for(tmp_path / "tier2", cloud, mode)
+    engine.run("install")
+    for server in list(cloud.cloud.servers.values()):
+        cloud.run(lambda server=server: cloud.cloud._tear_down(server))
+    cloud.call(cloud.cloud.server_groups.clear)
+
+    engine.run("uninstall")
+
+    assert not any(cloud.holdings().values())

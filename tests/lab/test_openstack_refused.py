@@ -79,8 +79,14 @@ def refused(engine: Engine, capfd: pytest.CaptureFixture[str]) -> str:
         pytest.param(
             "floating_ip",
             {"os_floating_network": "no-net"},
-            ["[floating_ip_", "No Network found for no-net"],
+            ["[floating_ip_", "os_floating_network: no network is called 'no-net'"],
             id="no floating network",
+        ),
+        pytest.param(
+            "floating_ip",
+            {"os_floating_network": ""},
+            ["[infrastructure_", "os_floating_network is missing"],
+            id="a floating network not given",
         ),
         pytest.param(
             "floating_ip",

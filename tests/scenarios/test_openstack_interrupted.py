@@ -57,17 +57,26 @@ def test_a_server_that_was_made_and_not_recorded_goes_with_the_deployment(
     assert_uninstalled(tier2, cloud)
 
 
-@pytest.mark.parametrize(
-    ("path", "kind"),
-    [
-        pytest.param(r"/network/v2.0/ports$", "ports", id="port"),
-        pytest.param(r"/network/v2.0/floatingips$", "floating_ips", id="floating IP"),
-    ],
-)
-def test_what_else_was_made_and_not_recorded_goes_with_the_deployment(
-    tmp_path: Path, cloud: CloudThread, path: str, kind: str
+def test_a_port_with_its_address_that_was_made_and_not_recorded_is_adopted(
+    tmp_path: Path, cloud: CloudThread
+) -> None:
+    tier2 = tier2_for(tmp_path / "tier2", cloud, "private_fixed_ip")
+    killed_unrecorded(tier2, cloud, r"/network/v2.0/ports$", "ports")
+    (made,) = cloud.cloud.ports
+
+    resumed = tier2.start("install")
+
+    assert resumed.returncode == 0, resumed.stdout
+    assert list(cloud.cloud.ports) == [made]
+    assert tier2.properties("port")["id"] == made
+    tier2.assert_whole(1)
+    assert_uninstalled(tier2, cloud)
+
+
+def test_a_floating_ip_that_was_made_and_not_recorded_goes_with_the_deployment(
+    tmp_path: Path, cloud: CloudThread
 ) -> None:
     tier2 = tier2_for(tmp_path / "tier2", cloud, "floating_ip")
-    killed_unrecorded(tier2, cloud, path, kind)
+    killed_unrecorded(tier2, cloud, r"/network/v2.0/floatingips$", "floating_ips")
 
     assert_uninstalled(tier2, cloud)

@@ -55,8 +55,10 @@ class Connection:
             self._log_in()
         service, path, _ = _COLLECTIONS[kind]
         url = self._endpoints[service] + path + (f"/{thing_id}" if thing_id else "") + more
+        # openstacksdk asks for a microversion that has the soft policies.
+        headers = {**self._headers, "X-OpenStack-Nova-API-Version": "2.15"}
         response = requests.request(
-            method, url, json=body, params=query, headers=self._headers, timeout=TIMEOUT_SECONDS
+            method, url, json=body, params=query, headers=headers, timeout=TIMEOUT_SECONDS
         )
         if response.status_code < requests.codes.bad_request:
             return dict(response.json()) if response.content else {}

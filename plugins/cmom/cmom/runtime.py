@@ -24,11 +24,19 @@ RETIRED = "retired"
 # On the infrastructure on OpenStack: by what everything of this installation is known in the cloud.
 MARK = "mark"
 
-# On a server; the names are those of cloudify-openstack-plugin, whose operations read them.
+# On what is made in the cloud; the names are those of cloudify-openstack-plugin, whose operations read them.
 CLOUD_ID = "id"
 CLOUD_NAME = "name"
 CLOUD_TYPE = "type"
-CLOUD_NETWORKS = "networks"
+CLOUD_NETWORKS = "networks"  # of a server
+FLOATING_ADDRESS = "floating_ip_address"
+IPV4_ADDRESSES = "ipv4_addresses"  # of a port, like all that follow
+IPV4_ADDRESS = "ipv4_address"
+IPV6_ADDRESSES = "ipv6_addresses"
+IPV6_ADDRESS = "ipv6_address"
+FIXED_IPS = "fixed_ips"
+MAC_ADDRESS = "mac_address"
+ALLOWED_ADDRESS_PAIRS = "allowed_address_pairs"
 
 # On the preflight node.
 CA_FINGERPRINT = "ca_fingerprint"

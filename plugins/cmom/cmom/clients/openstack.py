@@ -1,12 +1,12 @@
 """OpenStack's REST, as far as the plugin for OpenStack cannot do it for us.
 
-cloudify-openstack-plugin looks resources up, and makes ports, floating IPs and server groups. It has no
-way to find a server that it made and did not record (it stores the id only after the create call), and
-no server that is gone already can be deleted with it. So servers are made and removed here, over
-keystone, nova and glance, with the same credentials that the plugin is given.
+cloudify-openstack-plugin looks resources up and connects them. It has no way to find what it made and did
+not record (it stores an id only after the create call), and what is gone already cannot be deleted with
+it. So what is made is made and removed here, over keystone, nova, neutron and glance, with the same
+credentials that the plugin is given.
 
-Facts: the APIs' references (identity v3, compute v2.1, network v2.0, image v2). Nothing above the
-oldest microversion is used.
+Facts: the APIs' references (identity v3, compute v2.1, network v2.0, image v2). Nothing above nova's
+microversion 2.15 is used, and that only for server groups.
 """
 
 from __future__ import annotations
@@ -33,6 +33,10 @@ _APPENDED = {COMPUTE: "/v2.1", IMAGE: "/v2", NETWORK: "/v2.0"}
 
 class CloudUnreachable(TryAgainLater):
     """A service of the cloud gave no answer, or one that says it is not well."""
+
+
+class CloudConflict(CloudUnreachable):
+    """409: what is asked for does not go together with what is there, now or at all."""
 
 
 class CloudRefused(ActionRequired):
@@ -67,6 +71,25 @@ class OpenStack:
         """GET and return the answer's JSON. See `request` for the errors."""
         return self.request("GET", service, path, what, query=query)
 
+    def find(self, service: str, path: str, what: str) -> dict[str, Any] | None:
+        """GET and return the answer's JSON, None for a thing that is not there."""
+        try:
+            return self.get(service, path, what)
+        except CloudRefused as error:
+            if error.status_code != requests.codes.not_found:
+                raise
+            return None
+
+    def delete(self, service: str, path: str, what: str) -> bool:
+        """DELETE; False for a thing that was gone already."""
+        try:
+            self.request("DELETE", service, path, what)
+        except CloudRefused as error:
+            if error.status_code != requests.codes.not_found:
+                raise
+            return False
+        return True
+
     def request(
         self,
         method: str,
@@ -76,6 +99,7 @@ class OpenStack:
         *,
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
         """Send one request.
 
@@ -91,12 +115,13 @@ class OpenStack:
             AccessRefused: 401.
             CloudRefused: Another 4xx: not found, over quota, a bad value. The service's own words are
             in it.
-            CloudUnreachable: No answer, a conflict that time may resolve, or a 5xx.
+            CloudConflict: 409; for most of them time is the remedy.
+            CloudUnreachable: No answer, too many requests, or a 5xx.
         """
         if "X-Auth-Token" not in self._session.headers:
             self.log_in()
         url = self._endpoint(service) + path
-        response = self._send(method, url, what, params=query or None, json=body)
+        response = self._send(method, url, what, params=query or None, json=body, headers=headers)
         _check(response, what, self._masker)
         with suppress(ValueError):
             answer = response.json()
@@ -211,10 +236,9 @@ def _check(response: requests.Response, what: str, masker: Masker) -> None:
     error: CmomError
     if status == requests.codes.unauthorized:
         error = AccessRefused(f"{message} Check os_username, os_password, os_project and the domains.")
-    elif status >= requests.codes.internal_server_error or status in (
-        requests.codes.conflict,
-        requests.codes.too_many_requests,
-    ):
+    elif status == requests.codes.conflict:
+        error = CloudConflict(message)
+    elif status >= requests.codes.internal_server_error or status == requests.codes.too_many_requests:
         error = CloudUnreachable(message)
     else:
         error = CloudRefused(message, status)

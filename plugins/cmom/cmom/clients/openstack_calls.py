@@ -1,20 +1,20 @@
-"""The calls to OpenStack that the product makes, one function each, over the session of `clients.openstack`.
+"""The calls to nova, and to glance for images, one function each, over the session of `clients.openstack`.
 
 What is ours is known by its *mark*: a text that is unique to one installation of one deployment.
-Servers carry it in their metadata, ports and floating IPs in their description, a server group as its
-name.
+Servers carry it in their metadata, ports and floating IPs in their description (`openstack_network`), a
+server group as its name.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import requests
 
-from cmom.clients.openstack import COMPUTE, IMAGE, NETWORK, CloudRefused, OpenStack
+from cmom.clients.openstack import COMPUTE, IMAGE, CloudRefused, OpenStack
 from cmom.errors import ActionRequired
 
 MARK_KEY = "cmom"
@@ -70,20 +70,6 @@ class ServerRequest:
     more: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Leftover:
-    """Something of ours that is still in the cloud.
-
-    Attributes:
-        kind: ``port``, ``floating IP``, ``server group``.
-    """
-
-    kind: str
-    id: str
-    service: str
-    path: str
-
-
 def servers_named(cloud: OpenStack, name: str) -> list[Server]:
     """Return the project's servers with exactly this name (nova itself takes the name for a pattern)."""
     answer = cloud.get(COMPUTE, "/servers/detail", f"looking for the server {name}", name=name)
@@ -104,7 +90,7 @@ def servers_marked(cloud: OpenStack, mark: str) -> list[Server]:
 
 def find_server(cloud: OpenStack, server_id: str) -> Server | None:
     """Return a server, None when there is none with this ID."""
-    answer = _found(cloud, COMPUTE, f"/servers/{server_id}", f"looking at the server {server_id}")
+    answer = cloud.find(COMPUTE, f"/servers/{server_id}", f"looking at the server {server_id}")
     return None if answer is None else _server(answer["server"])
 
 
@@ -130,7 +116,7 @@ def create_server(cloud: OpenStack, request: ServerRequest) -> str:
 
 def delete_server(cloud: OpenStack, server_id: str) -> bool:
     """Delete a server; False when it was gone already."""
-    return _deleted(cloud, COMPUTE, f"/servers/{server_id}", f"deleting the server {server_id}")
+    return cloud.delete(COMPUTE, f"/servers/{server_id}", f"deleting the server {server_id}")
 
 
 def reboot_server(cloud: OpenStack, server_id: str) -> bool:
@@ -145,85 +131,70 @@ def reboot_server(cloud: OpenStack, server_id: str) -> bool:
     return True
 
 
-def leftovers(cloud: OpenStack, mark: str) -> Iterator[Leftover]:
-    """Yield the ports, floating IPs and server groups that carry this mark, in the order they can go."""
-    for kind, name in (("floating IP", "floatingips"), ("port", "ports")):
-        answer = cloud.get(NETWORK, f"/{name}", f"looking for what is left of {mark}", description=mark)
-        for found in answer.get(name, ()):
-            # Asked for by description, and compared once more: a service without this filter lists
-            # everything.
-            if found.get("description") == mark:
-                yield Leftover(kind, found["id"], NETWORK, f"/{name}/{found['id']}")
-    answer = cloud.get(COMPUTE, "/os-server-groups", f"looking for what is left of {mark}")
-    for found in answer.get("server_groups", ()):
-        if found["name"] == mark:
-            yield Leftover("server group", found["id"], COMPUTE, f"/os-server-groups/{found['id']}")
+def server_groups_named(cloud: OpenStack, name: str) -> list[str]:
+    """Return the IDs of the project's server groups of this name."""
+    answer = cloud.get(COMPUTE, "/os-server-groups", f"looking for the server group {name}")
+    return [str(group["id"]) for group in answer.get("server_groups", ()) if group["name"] == name]
 
 
-def delete_leftover(cloud: OpenStack, leftover: Leftover) -> bool:
-    """Delete it; False when it was gone already."""
-    return _deleted(cloud, leftover.service, leftover.path, f"deleting the {leftover.kind} {leftover.id}")
+def create_server_group(cloud: OpenStack, name: str, policy: str) -> str:
+    """Make a server group and return its ID; the soft policies came with microversion 2.15."""
+    body = {"server_group": {"name": name, "policies": [policy]}}
+    what = f"making the server group {name} ({policy})"
+    headers = {"X-OpenStack-Nova-API-Version": "2.15"}
+    answer = cloud.request("POST", COMPUTE, "/os-server-groups", what, body=body, headers=headers)
+    return str(answer["server_group"]["id"])
 
 
-def _server(found: Mapping[str, Any]) -> Server:
+def _server(shown: Mapping[str, Any]) -> Server:
     return Server(
-        id=found["id"],
-        name=found["name"],
-        status=found["status"],
-        task=found.get("OS-EXT-STS:task_state") or "",
-        fault=(found.get("fault") or {}).get("message", ""),
-        mark=(found.get("metadata") or {}).get(MARK_KEY, ""),
+        id=shown["id"],
+        name=shown["name"],
+        status=shown["status"],
+        task=shown.get("OS-EXT-STS:task_state") or "",
+        fault=(shown.get("fault") or {}).get("message", ""),
+        mark=(shown.get("metadata") or {}).get(MARK_KEY, ""),
     )
 
 
 def _flavor_id(cloud: OpenStack, name_or_id: str) -> str:
     what = f"looking for the flavor {name_or_id}"
     flavors = cloud.get(COMPUTE, "/flavors", what).get("flavors", ())
-    return _one_of(flavors, name_or_id, "flavor", "os_flavor")
+    return one_of(flavors, name_or_id, "flavor", "os_flavor")
 
 
 def _image_id(cloud: OpenStack, name_or_id: str) -> str:
     what = f"looking for the image {name_or_id}"
-    if _is_uuid(name_or_id) and _found(cloud, IMAGE, f"/images/{name_or_id}", what) is not None:
+    if _is_uuid(name_or_id) and cloud.find(IMAGE, f"/images/{name_or_id}", what) is not None:
         return name_or_id
     images = cloud.get(IMAGE, "/images", what, name=name_or_id).get("images", ())
-    return _one_of(images, name_or_id, "image", "os_image")
+    return one_of(images, name_or_id, "image", "os_image")
 
 
-def _one_of(candidates: Any, name_or_id: str, kind: str, source: str) -> str:
-    found = {entry["id"] for entry in candidates if name_or_id in (entry["id"], entry["name"])}
-    if name_or_id in found:
+def one_of(candidates: Iterable[Mapping[str, Any]], name_or_id: str, kind: str, source: str) -> str:
+    """Return the ID of the one that has this name or ID.
+
+    Args:
+        kind: ``flavor`` ..., for the message.
+        source: The input that the name comes from.
+
+    Raises:
+        ActionRequired: There is none, or more than one.
+    """
+    ids = {entry["id"] for entry in candidates if name_or_id in (entry["id"], entry["name"])}
+    if name_or_id in ids:
         return name_or_id
-    if len(found) != 1:
-        how_many = f"{len(found)} {kind}s are" if found else f"no {kind} is"
+    if len(ids) != 1:
+        how_many = f"{len(ids)} {kind}s are" if ids else f"no {kind} is"
         raise ActionRequired(
             f"{source}: {how_many} called {name_or_id!r} in this project. Give an ID that is there."
         )
-    return str(found.pop())
+    return str(ids.pop())
 
 
 def _is_uuid(text: str) -> bool:
     try:
         uuid.UUID(text)
     except ValueError:
-        return False
-    return True
-
-
-def _found(cloud: OpenStack, service: str, path: str, what: str) -> dict[str, Any] | None:
-    try:
-        return cloud.get(service, path, what)
-    except CloudRefused as error:
-        if error.status_code != requests.codes.not_found:
-            raise
-        return None
-
-
-def _deleted(cloud: OpenStack, service: str, path: str, what: str) -> bool:
-    try:
-        cloud.request("DELETE", service, path, what)
-    except CloudRefused as error:
-        if error.status_code != requests.codes.not_found:
-            raise
         return False
     return True

@@ -124,20 +124,13 @@ class ServerKeeper:
         return bool(there)
 
     def sweep(self, mark: str) -> int:
-        """Delete whatever carries the mark: made by a try that did not live to record it.
+        """Delete every server that carries the mark: made by a try that did not live to record it.
 
         Returns:
-            How many things were deleted.
+            How many there were.
         """
-        servers = [server.id for server in calls.servers_marked(self._cloud, mark) if self._delete(server.id)]
-        count = len(servers)
-        for leftover in list(calls.leftovers(self._cloud, mark)):
-            if calls.delete_leftover(self._cloud, leftover):
-                self._logger.info(
-                    "The %s %s was made and never recorded: deleted", leftover.kind, leftover.id
-                )
-                count += 1
-        return count
+        marked = calls.servers_marked(self._cloud, mark)
+        return len([server for server in marked if self._delete(server.id)])
 
     def _find_ours(self, request: calls.ServerRequest) -> calls.Server | None:
         found = calls.servers_named(self._cloud, request.name)
