@@ -140,7 +140,7 @@ def test_a_redirect_to_what_is_no_web_page_is_not_followed(target: str, tmp_path
 
 
 def test_a_circle_of_redirects_ends(tmp_path: Path) -> None:
-    answer = b"HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n"
+    answer = b"HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     with server(saying(answer)) as (port, heads), pytest.raises(ActionRequired, match="leads on"):
         download(f"http://127.0.0.1:{port}/x", tmp_path / "x", total_seconds=10)
     assert len(heads) < 10
