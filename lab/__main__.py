@@ -151,7 +151,9 @@ def _status(options: argparse.Namespace) -> None:
 
 def print_table(rows: Sequence[MachineStatus]) -> None:
     """Print machines as a table."""
-    heads = ("name", "ip", "hostname", "power", "partition", "rpm", "manager", "role")
+    heads: tuple[str, ...] = ("name", "ip", "hostname", "power", "partition", "rpm", "manager", "role")
+    if any((row.database, row.broker) != ("none", "none") for row in rows):
+        heads += ("database", "broker")
     lines = [heads, *[tuple(str(getattr(row, head)) for head in heads) for row in rows]]
     widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
     for line in lines:

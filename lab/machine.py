@@ -21,6 +21,7 @@ from lab.clock import Clock
 from lab.connection import SSH_FAULTS
 from lab.disk import Disk
 from lab.faults import FaultBoard
+from lab.manager.five.backing import Backing
 from lab.network import PortGate, check_free
 from lab.packages import RpmDatabase
 from lab.rest_server import RestServer
@@ -100,6 +101,7 @@ class Machine:
         # Every command line that anybody could have read in the machine's process list so far.
         self.arguments_seen: list[str] = []
         self.manager: Manager | None = None
+        self.backing = Backing()
         self.partition: str | None = None
         self.power = "off"
         self.folder = folder
@@ -186,15 +188,19 @@ class Machine:
         await self.sandbox.start()
         self.power = "on"
         _log.info("%s is on", self.name)
-        if self.manager is None:
+        installed = (self.manager, self.backing.database, self.backing.broker)
+        if all(one is None for one in installed):
             return
         if self.settings.service_start_seconds > 0:
-            self._services = asyncio.get_running_loop().create_task(self._start_manager())
-        else:
+            self._services = asyncio.get_running_loop().create_task(self._start_services())
+            return
+        self.backing.power_on()
+        if self.manager is not None:
             await self.manager.power_on()
 
-    async def _start_manager(self) -> None:
+    async def _start_services(self) -> None:
         await self.clock.sleep(self.settings.service_start_seconds)
+        self.backing.power_on()
         if self.manager is not None:
             try:
                 await self.manager.power_on()
@@ -232,6 +238,7 @@ class Machine:
             self._ssh_gate = None
         if self.manager is not None:
             self.manager.power_off()
+        self.backing.power_off()
         await self._rest.stop()
         await self.sandbox.stop()
         await self.tools.close()
@@ -242,6 +249,7 @@ class Machine:
         """Put a fresh system on an empty disk, with a new host key, and switch it on."""
         await self.kill()
         self.manager = None
+        self.backing.clear()
         await asyncio.to_thread(provision.remove_disk, self.disk)
         self.faults.clear()
         await self.boot(delay_seconds=self.settings.boot_seconds)
@@ -280,6 +288,7 @@ class Machine:
         """Have the manager do what was due before the machine's reach changes, and not be judged after it."""
         if self.manager is not None:
             self.manager.settle()
+        self.backing.settle()
 
     def _apply_partition(self) -> None:
         for gate in (self._ssh_gate, self._rest.gate):

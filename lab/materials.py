@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from lab.manager import certificates
+from lab.manager.five import license
+from lab.manager.generation import traits_of
 from lab.rpm_builder import build_rpm
 
 if TYPE_CHECKING:
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
 SSH_KEY, CA_CERTIFICATE, CA_KEY = "ssh_key", "ca_certificate.pem", "ca_key.pem"
 SNAPSHOTS = "snapshots"
 INSTALL_RPM, INPUTS = "cloudify-manager-install.rpm", "inputs.yaml"
-ALL_FILES = (SSH_KEY, CA_CERTIFICATE, CA_KEY, INSTALL_RPM, INPUTS)
+LICENSE = "license.yaml"
+ALL_FILES = (SSH_KEY, CA_CERTIFICATE, CA_KEY, INSTALL_RPM, LICENSE, INPUTS)
 
 
 @dataclass(frozen=True)
@@ -36,10 +39,12 @@ class Materials:
     Attributes:
         folder: where they lie.
         password: the administrator's password that goes into the inputs.
+        licensed: whether there is a licence, which clusters of generation 5 need.
     """
 
     folder: Path
     password: str
+    licensed: bool = False
 
     @classmethod
     def make(
@@ -49,7 +54,7 @@ class Materials:
         padding_bytes: int = 0,
         authority: tuple[bytes, bytes] | None = None,
     ) -> Materials:
-        """Make the CA and the install package.
+        """Make the CA, the install package, and for generation 5 a licence.
 
         Args:
             folder: the lab's; the SSH key is in it already.
@@ -61,7 +66,10 @@ class Materials:
         write_file(folder / CA_CERTIFICATE, certificate, 0o644)
         write_file(folder / CA_KEY, key, 0o600)
         build_rpm(folder / INSTALL_RPM, version, padding_bytes=padding_bytes)
-        return cls(folder, secrets.token_urlsafe(16))
+        licensed = traits_of(version).generation >= 5
+        if licensed:
+            write_file(folder / LICENSE, license.make().encode(), 0o600)
+        return cls(folder, secrets.token_urlsafe(16), licensed)
 
     def inputs(self, machines: Sequence[Machine], config: LabConfig, spare: int = 0) -> dict[str, Any]:
         """The inputs of hosts_blueprint.yaml.
@@ -71,7 +79,7 @@ class Materials:
             config: the lab's.
             spare: how many of them are not to become managers at once.
         """
-        return {
+        inputs = {
             "hosts": [_host(machine) for machine in machines],
             "num_of_instances": len(machines) - spare,
             "ssh_user": machines[0].ssh_user if machines else "centos",
@@ -84,6 +92,9 @@ class Materials:
             "manager_admin_password": self.password,
             "snapshots_path": str(self.folder / SNAPSHOTS),
         }
+        if self.licensed:
+            inputs["manager_license_path"] = str(self.folder / LICENSE)
+        return inputs
 
     def write_inputs(self, machines: Sequence[Machine], config: LabConfig, spare: int = 0) -> Path:
         """Write the inputs into the folder; the password makes them secret.

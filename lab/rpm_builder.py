@@ -16,6 +16,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
+from lab.manager.five.configuration import DEFAULTS
+from lab.manager.generation import traits_of
+
 LEAD_MAGIC = b"\xed\xab\xee\xdb"
 HEADER_MAGIC = b"\x8e\xad\xe8\x01"
 
@@ -49,7 +54,15 @@ restservice:
 sanity:
   skip_sanity: false
 """
-"""The outline of the file the real package leaves in /etc/cloudify."""
+"""The outline of the file the real package of generation 4 leaves in /etc/cloudify."""
+
+
+def config_yaml(version: str) -> str:
+    """The file that a package of this version leaves in /etc/cloudify."""
+    if traits_of(version).generation < 5:
+        return CONFIG_YAML
+    head = "# The configuration of this Cloudify Manager: the defaults.\n"
+    return head + yaml.safe_dump(DEFAULTS, sort_keys=False)
 
 
 @dataclass(frozen=True)
@@ -85,7 +98,7 @@ def build_rpm(
         release: the package's release.
         arch: the package's architecture.
     """
-    files = _files(name, padding_bytes)
+    files = _files(name, version, padding_bytes)
     archive = _cpio(files)
     payload = gzip.compress(archive, compresslevel=1, mtime=0)
     header = _header(_tags(name, version, release, arch, files, payload, archive), _IMMUTABLE)
@@ -107,12 +120,12 @@ def build_rpm(
     return target
 
 
-def _files(name: str, padding_bytes: int) -> list[_File]:
+def _files(name: str, version: str, padding_bytes: int) -> list[_File]:
     files = [_File(f"/opt/{name}/README", b"A package of the lab.\n", 0o644)]
     if name == "cloudify-manager-install":
         launcher = b'#!/bin/sh\nexec /opt/cloudify-manager-install/cfy_manager "$@"\n'
         files += [
-            _File("/etc/cloudify/config.yaml", CONFIG_YAML.encode(), 0o644, _CONFIG_FLAG),
+            _File("/etc/cloudify/config.yaml", config_yaml(version).encode(), 0o644, _CONFIG_FLAG),
             _File("/usr/bin/cfy_manager", launcher, 0o755),
         ]
     if padding_bytes:

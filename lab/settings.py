@@ -49,4 +49,11 @@ class LabSettings(Settings):
             snapshot_seconds=2.0,
             restore_seconds=2.0,
             maintenance_seconds=1.0,
+            service_install_seconds=2.0,
+            database_form_seconds=1.0,
+            database_failover_seconds=3.0,
+            database_wait_seconds=10.0,
+            broker_linger_seconds=2.0,
+            status_settle_seconds=2.0,
+            status_lag_seconds=1.0,
         )

@@ -21,6 +21,7 @@ from lab.clock import Clock, ManualClock
 from lab.core import Lab, LabConfig
 from lab.machine import Machine
 from lab.manager import certificates
+from lab.manager.five import lifecycle
 from lab.materials import Materials
 from lab.settings import LabSettings
 from lab.status import MachineStatus
@@ -41,6 +42,7 @@ class LabThread:
         settings: how long things take; instant by default.
         clock: its time; by default one that stands still and is moved with `advance`.
         sandbox: `namespace`, `interpreter` or `auto`.
+        version: of the install package among the materials.
         config: further settings of the lab.
     """
 
@@ -51,9 +53,11 @@ class LabThread:
         settings: LabSettings | None = None,
         clock: Clock | None = None,
         sandbox: str = "auto",
+        version: str = "4.6.0",
         **config: Any,
     ) -> None:
         self.folder = folder
+        self.version = version
         self._config = LabConfig(
             machines=machines,
             settings=settings or LabSettings.instant(),
@@ -141,9 +145,13 @@ class LabThread:
 
     def inputs(self) -> dict[str, Any]:
         """The inputs of hosts_blueprint.yaml for this lab; what they name is made on first use."""
+        return self.materials().inputs(self.machines, self.lab.config)
+
+    def materials(self) -> Materials:
+        """The files an installation needs; made on first use."""
         if self._materials is None:
-            self._materials = Materials.make(self.lab.folder, authority=_authority())
-        return self._materials.inputs(self.machines, self.lab.config)
+            self._materials = Materials.make(self.lab.folder, self.version, authority=_authority())
+        return self._materials
 
     def kill(self, name: str) -> None:
         """Cut a machine's power."""
@@ -168,6 +176,14 @@ class LabThread:
     def fault(self, name: str, kind: str, **options: Any) -> None:
         """Put a fault onto a machine; `clear` removes them."""
         self.call(lambda: self.lab.fault(name, kind, **options))
+
+    def switch_service(self, name: str, service: str, *, on: bool) -> None:
+        """Start or stop one service of generation 5 on a living machine.
+
+        Args:
+            service: `database_service`, `queue_service` or `manager_service`.
+        """
+        self.run(lambda: lifecycle.set_running(self.lab.machine(name), service, on=on))
 
     def advance(self, seconds: float) -> None:
         """Move the clock, letting everything happen that is due on the way."""

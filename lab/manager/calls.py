@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 TENANT_HEADER = "Tenant"
 TOKEN_HEADER = "Authentication-Token"
+NOBODY = User("", "none", "", "")
+"""Whoever asks for what is open to all."""
 
 
 @dataclass(frozen=True)

@@ -83,14 +83,31 @@ def make_authority() -> tuple[bytes, bytes]:
 
 
 def make_pair(
-    names: list[str], authority: bytes, authority_key: bytes, password: str | None = None
+    names: list[str],
+    authority: bytes,
+    authority_key: bytes,
+    password: str | None = None,
+    *,
+    own_key: bytes | None = None,
 ) -> tuple[bytes, bytes]:
-    """A server certificate for names and addresses, signed by a CA: certificate and key."""
+    """A certificate for names and addresses, signed by a CA: certificate and key.
+
+    Args:
+        names: The first is its common name, too.
+        password: Of the CA's key.
+        own_key: A key in PEM to use instead of a new one.
+    """
     issuer = x509.load_pem_x509_certificate(authority)
     issuer_key = serialization.load_pem_private_key(authority_key, password.encode() if password else None)
     if not isinstance(issuer_key, rsa.RSAPrivateKey):
         raise CertificateError("not an RSA key")
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    if own_key is None:
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    else:
+        given = serialization.load_pem_private_key(own_key, None)
+        if not isinstance(given, rsa.RSAPrivateKey):
+            raise CertificateError("not an RSA key")
+        key = given
     alternatives = [alternative for name in dict.fromkeys(names) for alternative in _both(name)]
     certificate = (
         _builder(_name(names[0]), issuer.subject, key)

@@ -19,6 +19,7 @@ from lab.faults import FaultBoard
 from lab.packages import MANAGER_PACKAGE, RpmDatabase
 
 if TYPE_CHECKING:
+    from lab.manager.five.backing import Backing
     from lab.manager.models import Manager
 
 
@@ -34,6 +35,7 @@ class Machine(Protocol):
     faults: FaultBoard
     rpm_database: RpmDatabase
     manager: Manager | None
+    backing: Backing
 
     @property
     def settings(self) -> Any:
@@ -50,6 +52,9 @@ class Machine(Protocol):
 
     def reachable_by_peer(self, other: Any) -> bool:
         """Whether the two machines can talk to each other now."""
+
+    def find_peer(self, address: str) -> Any:
+        """The other machine at an address; None when there is none."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,12 @@ class Settings:
         restore_outage_seconds: how long REST answers 502 after a restore.
         status_settle_seconds: how long generation 5 says `Fail` after a start.
         rate_limit: whether generation 5 limits the requests of a client, as nginx does there.
+        service_install_seconds: one run of `cfy_manager` for a database or a broker (generation 5).
+        database_form_seconds: from the majority's installation until the databases can be used.
+        database_failover_seconds: from the death of the leading database until another one leads.
+        database_wait_seconds: how long an installation waits for a leading database.
+        broker_linger_seconds: how long a broker that stopped is still counted as running.
+        status_lag_seconds: how long after a death generation 5 goes on saying that all is well.
         snapshot_padding_bytes: added to each snapshot, to make it as large as in the field.
     """
 
@@ -99,6 +110,12 @@ class Settings:
     maintenance_seconds: float = 0.0
     snapshot_padding_bytes: int = 0
     status_settle_seconds: float = 0.0
+    service_install_seconds: float = 0.0
+    database_form_seconds: float = 0.0
+    database_failover_seconds: float = 0.0
+    database_wait_seconds: float = 0.0
+    broker_linger_seconds: float = 0.0
+    status_lag_seconds: float = 0.0
     rate_limit: bool = True
 
     @classmethod

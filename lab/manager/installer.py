@@ -24,6 +24,8 @@ import yaml
 
 from lab.manager import certificates, configuration
 from lab.manager.configuration import CONFIG_PATH, Configuration
+from lab.manager.five import installer as five
+from lab.manager.generation import traits_of
 from lab.manager.host import Machine, Settings, installed_version
 from lab.manager.models import Manager
 
@@ -100,6 +102,8 @@ class _Console:
 async def install(machine: Machine, out: Out, *, clean_db: bool = False, verbose: bool = False) -> int:
     """Install a manager on the machine, or install it again over the one that is there.
 
+    What the install package's version decides is done by `lab.manager.five` for generation 5.
+
     A second installation keeps the database and its administrator unless `clean_db`; it takes
     the certificates anew. Cancelled in the middle, a first one leaves no manager.
 
@@ -112,10 +116,12 @@ async def install(machine: Machine, out: Out, *, clean_db: bool = False, verbose
     Returns:
         The exit code: 0, or 1 after a message.
     """
+    version = installed_version(machine)
+    if version is not None and traits_of(version).generation >= 5:
+        return await five.install(machine, out, out, verbose=verbose)
     console = _Console(machine, out)
     started = machine.clock.now()
     try:
-        version = installed_version(machine)
         if version is None:
             raise BootstrapError("The cloudify-manager-install package is not installed")
         console.say("MAIN", "NOTICE", "Installing Cloudify Manager...")

@@ -17,6 +17,7 @@ class Route:
         tenant: Whether the Tenant header is `required`, only looked at when it is there
             (`optional`), or `ignored`. An unknown tenant is refused unless it is ignored.
         unversioned: Served below `/api` as well, as `/version` is.
+        open: Nobody has to log in for it.
     """
 
     method: str
@@ -24,3 +25,4 @@ class Route:
     handler: Handler
     tenant: Literal["required", "optional", "ignored"] = "required"
     unversioned: bool = False
+    open: bool = False

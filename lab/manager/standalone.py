@@ -27,6 +27,8 @@ from lab.faults import Fault, FaultBoard
 from lab.manager import certificates
 from lab.manager.configuration import CONFIG_PATH
 from lab.manager.engine import Script
+from lab.manager.five.backing import Backing
+from lab.manager.generation import parse_version, traits_of
 from lab.manager.host import Settings
 from lab.manager.installer import install
 from lab.manager.models import Manager
@@ -60,6 +62,7 @@ class LoneMachine:
         self.clock = clock
         self.faults = FaultBoard()
         self.manager: Manager | None = None
+        self.backing = Backing()
         self._cut_off = False
         self.rpm_database = RpmDatabase(self.path("/var/lib/rpm/packages.json"))
         self.rpm_database.add(Package(MANAGER_PACKAGE, version, "ga", "x86_64"))
@@ -106,6 +109,10 @@ class LoneMachine:
     def reachable_by_peer(self, other: LoneMachine) -> bool:
         """Whether the two can talk to each other."""
         return not (self.cut_off or other.cut_off)
+
+    def find_peer(self, address: str) -> LoneMachine | None:
+        """It is alone."""
+        return None
 
 
 class LoopThread:
@@ -221,17 +228,25 @@ class StandaloneManager:
                 "public_ip": self.ip,
                 "security": {"ssl_enabled": True, "admin_password": self.password},
             },
-            "ssl_inputs": {
-                "external_cert_path": "/root/cert.pem",
-                "external_key_path": "/root/key.pem",
-                "internal_cert_path": "/root/cert.pem",
-                "internal_key_path": "/root/key.pem",
-                "ca_cert_path": "/root/ca.pem",
-            },
+            "ssl_inputs": self._certificates(),
         }
         self._put(CONFIG_PATH, yaml.safe_dump(given).encode())
         if self.thread.run(install(self.machine, self.output.append)) != 0:
             raise RuntimeError("\n".join(self.output))
+
+    def _certificates(self) -> dict[str, str]:
+        paths = {
+            "internal_cert_path": "/root/cert.pem",
+            "internal_key_path": "/root/key.pem",
+            "ca_cert_path": "/root/ca.pem",
+        }
+        external = {"external_cert_path": "/root/cert.pem", "external_key_path": "/root/key.pem"}
+        if traits_of(self.version).generation < 5:
+            return {**paths, **external}
+        # 7.0 refuses an external certificate for an address, and serves the internal one.
+        if parse_version(self.version) >= (7, 0, 0):
+            return paths
+        return {**paths, **external, "external_ca_cert_path": "/root/ca.pem"}
 
     def kill(self) -> None:
         """Cut the power."""

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from lab.manager import bodies, generation4, generation5
-from lab.manager.calls import Call, authenticate, authorize_tenant
+from lab.manager.calls import NOBODY, Call, authenticate, authorize_tenant
 from lab.manager.exceptions import ManagerError
 from lab.manager.faults import faults_middleware, page
+from lab.manager.five.link import check_license
 from lab.manager.limits import limits_middleware
 from lab.manager.responses.maintenance import check as check_maintenance
 from lab.manager.routes import Route
@@ -60,7 +61,7 @@ def build_application(manager: Manager) -> web.Application:
 
 def _endpoint(manager: Manager, route: Route) -> _Handler:
     async def endpoint(request: web.Request) -> web.StreamResponse:
-        user = authenticate(manager, request)
+        user = NOBODY if route.open else authenticate(manager, request)
         check_maintenance(manager.database.maintenance, request.method, request.path)
         tenant = ""
         if route.tenant != "ignored":
@@ -77,6 +78,10 @@ def _gate(manager: Manager) -> Callable[..., Awaitable[web.StreamResponse]]:
         if manager.now() < manager.outage_until:
             return page(502)
         manager.seat.check_answering(manager.now())
+        if manager.link is not None:
+            data = manager.link.check()
+            if manager.edition == "premium":
+                check_license(data, request.path, request.method, manager.now())
         return await handler(request)
 
     return gate

@@ -6,6 +6,7 @@ import argparse
 import re
 
 from lab.packages import MANAGER_PACKAGE
+from lab.tools import cfy_manager5
 from lab.tools.call import Tool, ToolCall
 from lab.tools.rpm import CONFIG_PATH
 
@@ -25,7 +26,7 @@ class _Parser(argparse.ArgumentParser):
         raise _UsageError(f"{self.format_usage()}{self.prog}: error: {message}")
 
 
-def _parser(version: tuple[int, ...]) -> _Parser:
+def _parser() -> _Parser:
     parser = _Parser(prog="cfy_manager", add_help=False)
     commands = parser.add_subparsers(dest="command", parser_class=_Parser)
     commands.required = True
@@ -40,8 +41,6 @@ def _parser(version: tuple[int, ...]) -> _Parser:
     remove.add_argument("-v", "--verbose", action="store_true")
     for name in (*_NOT_SIMULATED, *_SERVICES):
         commands.add_parser(name, add_help=False)
-    if version >= (5, 1):
-        commands.add_parser("status", add_help=False)
     return parser
 
 
@@ -52,13 +51,16 @@ def _version(call: ToolCall) -> tuple[int, ...]:
 
 
 async def cfy_manager(call: ToolCall) -> int:
-    """`cfy_manager install`, `remove`, `start`, `stop`, `restart`, and from 5.1 on `status`.
+    """`cfy_manager install`, `remove`, `start`, `stop`, `restart`; of generation 5 in its own module.
 
     It is called as any user who may use sudo, because it calls sudo by itself; but it reads its
     configuration as whoever called it.
     """
+    version = _version(call)
+    if version >= (5,):
+        return await cfy_manager5.run(call, version, call.args)
     try:
-        options = _parser(_version(call)).parse_args(list(call.args))
+        options = _parser().parse_args(list(call.args))
     except _UsageError as error:
         call.err(str(error))
         return 2
@@ -72,8 +74,6 @@ async def cfy_manager(call: ToolCall) -> int:
 
     if options.command in _SERVICES:
         return await _switch(call, options.command)
-    if options.command == "status":
-        return _status(call)
     if options.command == "remove":
         return await manager.remove(call.machine, say, force=options.force)
     if options.private_ip or options.public_ip or options.admin_password:
@@ -100,18 +100,6 @@ async def _switch(call: ToolCall, command: str) -> int:
         except OSError as error:
             call.err(f"cfy_manager: nginx does not start: {error}")
             return 1
-    return 0
-
-
-def _status(call: ToolCall) -> int:
-    from lab.manager import services
-
-    manager = call.machine.manager
-    if manager is None:
-        call.err("cfy_manager: the manager is not installed")
-        return 1
-    for service in services.of(manager):
-        call.out(f"{service.unit:<30} {service.state}\n")
     return 0
 
 

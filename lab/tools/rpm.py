@@ -11,7 +11,7 @@ import re
 
 from lab import programs
 from lab.packages import MANAGER_PACKAGE, Package
-from lab.rpm_builder import CONFIG_YAML
+from lab.rpm_builder import config_yaml
 from lab.rpm_file import payload_is_whole
 from lab.tools.call import Tool, ToolCall
 from lab.tools.rpm_options import Options, UsageError, parse
@@ -123,10 +123,11 @@ def put_in_place(call: ToolCall, package: Package) -> None:
     config = machine.path(CONFIG_PATH)
     config.parent.mkdir(parents=True, exist_ok=True)
     config.parent.chmod(0o755)
-    if config.exists() and config.read_text(encoding="utf-8", errors="replace") != CONFIG_YAML:
+    outline = config_yaml(package.version)
+    if config.exists() and config.read_text(encoding="utf-8", errors="replace") != outline:
         call.err(f"warning: {CONFIG_PATH} created as {CONFIG_PATH}.rpmnew")
         config = config.with_name(config.name + ".rpmnew")
-    config.write_text(CONFIG_YAML, encoding="utf-8")
+    config.write_text(outline, encoding="utf-8")
     programs.add_tool(machine.disk, "cfy_manager")
 
 
@@ -139,7 +140,7 @@ def take_away(call: ToolCall, package: Package) -> None:
     programs.remove_tool(machine.disk, "cfy_manager")
     config = machine.path(CONFIG_PATH)
     if config.exists():
-        if config.read_text(encoding="utf-8", errors="replace") == CONFIG_YAML:
+        if config.read_text(encoding="utf-8", errors="replace") == config_yaml(package.version):
             config.unlink()
         else:
             call.err(f"warning: {CONFIG_PATH} saved as {CONFIG_PATH}.rpmsave")

@@ -98,9 +98,9 @@ def test_status_and_cluster_status(client: Any, manager: StandaloneManager) -> N
     assert status["services"]["db"]["nodes"] == {}
     node = status["services"]["manager"]["nodes"]["tier-one"]
     assert (node["private_ip"], node["version"], node["failures"]) == (manager.ip, "7.0.5", [])
-    service = node["services"]["RabbitMQ"]["extra_info"]["supervisord"]
+    service = node["services"]["Manager REST"]["extra_info"]["supervisord"]
     assert service["instances"][0]["state"] == "running"
-    assert client.cluster_status.get_status(summary_format=True) == {"status": "OK"}
+    assert client.cluster_status.get_status(summary_format=True) == {"status": "OK", "services": {}}
     plain = client.manager.get_status()
     assert plain["services"]["Webserver"]["status"] == "Active"
 

@@ -1,8 +1,4 @@
-"""The manager itself in generation 5: status, cluster status, members, tokens, configuration.
-
-One manager with its own broker and its own database. Changing the members is premium and belongs
-to clusters of generation 5, which the lab does not have yet.
-"""
+"""The manager itself in generation 5: status, cluster status, tokens, configuration."""
 
 from __future__ import annotations
 
@@ -11,25 +7,12 @@ from typing import Any
 from aiohttp import web
 
 from lab.manager.calls import Call
-from lab.manager.exceptions import BadParametersError, NotFoundError
-from lab.manager.installer import CA_CERT
+from lab.manager.exceptions import NotFoundError
+from lab.manager.five import health
 from lab.manager.responses.formats import listing, nothing, reply
-from lab.manager.responses.tenants import premium
 from lab.manager.stores.users import Token
 from lab.manager.transitions import timestamp
 
-_SERVICES = {
-    "Webserver": "nginx",
-    "Management Worker": "cloudify-mgmtworker",
-    "Manager Rest-Service": "cloudify-restservice",
-    "Cloudify API": "cloudify-api",
-    "Cloudify Execution Scheduler": "cloudify-execution-scheduler",
-    "AMQP-Postgres": "cloudify-amqp-postgres",
-    "Monitoring Service": "prometheus",
-    "RabbitMQ": "cloudify-rabbitmq",
-    "PostgreSQL": "postgresql-14",
-}
-_BROKER_SERVICES = ("RabbitMQ", "Monitoring Service", "Webserver")
 _TOKEN_FIELDS = (
     "id",
     "value",
@@ -39,133 +22,33 @@ _TOKEN_FIELDS = (
     "expiration_date",
     "last_used",
 )
-_MANAGER_FIELDS = (
-    "id",
-    "hostname",
-    "private_ip",
-    "public_ip",
-    "version",
-    "edition",
-    "distribution",
-    "distro_release",
-    "last_seen",
-    "networks",
-    "ca_cert_content",
-    "fs_sync_node_id",
-    "monitoring_username",
-)
-_BROKER_FIELDS = (
-    "name",
-    "host",
-    "management_host",
-    "port",
-    "networks",
-    "is_external",
-    "params",
-    "ca_cert_content",
-    "username",
-    "node_id",
-)
-_DB_FIELDS = ("name", "host", "is_external", "node_id")
 
 
 async def ok(call: Call) -> web.StreamResponse:
-    """GET /ok."""
-    return web.Response(text="OK")
+    """GET /ok, for load balancers: nobody has to log in for it."""
+    if health.own_status(call.manager) == health.OK:
+        return reply("OK")
+    return reply("FAIL", 500)
 
 
 async def license_check(call: Call) -> web.StreamResponse:
-    """GET /license-check: whether there is a licence; the lab's managers have one."""
+    """GET /license-check: a manager alone is taken to have one; others were refused before."""
     return reply("OK")
 
 
 async def status(call: Call) -> web.StreamResponse:
-    """GET /status."""
-    return reply(
-        {
-            "status": _word(call),
-            "services": {
-                name: {"status": "Active", "is_remote": False, "extra_info": _extra(name)}
-                for name in _SERVICES
-            },
-        }
-    )
+    """GET /status; with `summary` without the services."""
+    services = {} if call.flag("summary") else health.own_services(call.manager)
+    return reply({"status": health.own_status(call.manager), "services": services})
 
 
 async def cluster_status(call: Call) -> web.StreamResponse:
     """GET /cluster-status; with `summary` one word, and then 500 when it is `Fail`."""
-    word = _word(call)
+    found = health.cluster_status(call.manager)
     if call.flag("summary"):
-        return reply({"status": word}, 500 if word == "Fail" else 200)
-    return reply(
-        {
-            "status": word,
-            "services": {
-                "broker": {
-                    "is_external": False,
-                    "status": word,
-                    "nodes": {call.manager.machine.hostname: _node(call, _BROKER_SERVICES)},
-                },
-                "db": {"is_external": False, "status": word, "nodes": {}},
-                "manager": {
-                    "is_external": False,
-                    "status": word,
-                    "nodes": {call.manager.machine.hostname: _node(call, tuple(_SERVICES))},
-                },
-            },
-        }
-    )
-
-
-async def managers(call: Call) -> web.StreamResponse:
-    """GET /managers."""
-    manager = call.manager
-    authority = manager.machine.path(CA_CERT)
-    item = {
-        "id": 0,
-        "hostname": manager.machine.hostname,
-        "private_ip": manager.configuration.private_ip,
-        "public_ip": manager.configuration.public_ip,
-        "version": manager.version,
-        "edition": manager.edition,
-        "distribution": "centos",
-        "distro_release": "core",
-        "last_seen": timestamp(call.now),
-        "networks": {"default": manager.configuration.private_ip},
-        "ca_cert_content": authority.read_text() if authority.is_file() else None,
-        "fs_sync_node_id": None,
-        "monitoring_username": "monitoring",
-    }
-    return listing(call, [item], fields=_MANAGER_FIELDS)
-
-
-async def brokers(call: Call) -> web.StreamResponse:
-    """GET /brokers."""
-    manager = call.manager
-    item = {
-        "name": manager.machine.hostname,
-        "host": manager.configuration.private_ip,
-        "management_host": "127.0.0.1",
-        "port": 5671,
-        "networks": {"default": manager.configuration.private_ip},
-        "is_external": False,
-        "params": {},
-        "ca_cert_content": None,
-        "username": "cloudify",
-        "node_id": manager.machine.hostname,
-    }
-    return listing(call, [item], fields=_BROKER_FIELDS)
-
-
-async def db_nodes(call: Call) -> web.StreamResponse:
-    """GET /db-nodes: a manager with its own database has none."""
-    return listing(call, [], fields=_DB_FIELDS)
-
-
-async def change_members(call: Call) -> web.StreamResponse:
-    """Any writing to /managers, /brokers and /db-nodes."""
-    premium(call)
-    raise BadParametersError("This manager is not part of a cluster")
+        failed = found["status"] == health.FAIL
+        return reply({"status": found["status"], "services": {}}, 500 if failed else 200)
+    return reply(found)
 
 
 async def config(call: Call) -> web.StreamResponse:
@@ -223,40 +106,6 @@ async def snapshot_status(call: Call) -> web.StreamResponse:
     )
     words = "Snapshot restore in progress..." if running else "Snapshot restore not in progress"
     return reply({"status": words})
-
-
-def _word(call: Call) -> str:
-    settling = call.now - call.manager.on_since < call.manager.settings.status_settle_seconds
-    return "Fail" if settling else "OK"
-
-
-def _extra(name: str) -> dict[str, Any]:
-    return {
-        "supervisord": {
-            "unit_id": _SERVICES[name],
-            "display_name": name,
-            "instances": [{"Id": _SERVICES[name], "Description": name, "state": "running"}],
-        }
-    }
-
-
-def _node(call: Call, services: tuple[str, ...]) -> dict[str, Any]:
-    manager = call.manager
-    metric = {
-        "metric_name": "up",
-        "metric_type": "node",
-        "healthy": _word(call) == "OK",
-        "last_check": timestamp(call.now),
-    }
-    return {
-        "private_ip": manager.configuration.private_ip,
-        "public_ip": manager.configuration.public_ip,
-        "version": manager.version,
-        "status": _word(call),
-        "failures": [],
-        "services": {name: {"status": "Active", "extra_info": _extra(name)} for name in services},
-        "metrics": [metric],
-    }
 
 
 def _token(call: Call, token: Token) -> dict[str, Any]:
