@@ -5,6 +5,8 @@ PYTHON ?=
 VENV ?= .venv
 # More arguments for pytest: make test ARGS="-k healing"
 ARGS ?=
+# Of the managers that the demo installs: 4 or 5.
+GENERATION ?= 4
 # For mutants: words in the paths of the modules that are meant.
 WORDS ?=
 
@@ -21,8 +23,8 @@ help: ## show this list
 venv: ## make the virtual environment .venv (PYTHON=... chooses the Python)
 	@python=$$(PYTHON="$(PYTHON)" scripts/find-python.sh $(BIN)/python 3.11 3.10) && "$$python" scripts/make_venv.py $(VENV)
 
-demo: venv ## install a cluster of three managers on the lab with the real cfy, and show it
-	@exec $(BIN)/python -m lab.demo up
+demo: venv ## install a cluster of three managers on the lab with the real cfy, and show it (GENERATION=5: of 7.0)
+	@exec $(BIN)/python -m lab.demo up --generation $(GENERATION)
 
 demo-heal: venv ## kill the leader of the demo's cluster, and watch how it is found dead and healed
 	@exec $(BIN)/python -m lab.demo_heal

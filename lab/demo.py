@@ -32,6 +32,8 @@ MONITOR_PID_FILE = FOLDER / "monitor.pid"
 HEAL_PID_FILE = FOLDER / "heal.pid"
 DEPLOYMENT = "demo"
 MEMBERS = 3
+# The Tier 1 that is installed, by generation.
+VERSIONS = {4: "4.6.0", 5: "7.0.5"}
 NEXT_STEPS = """
   . .demo/env                                   puts cfy on the path, with the demo's state
   cfy executions start get_status -b demo       looks at the cluster again
@@ -146,12 +148,15 @@ def faults_of(status: Any, ips: Any) -> list[str]:
     status = status if isinstance(status, dict) else {}
     ips = ips if isinstance(ips, dict) else {}
     members = status.get("cluster_status") or []
+    services = any("service" in member for member in members)  # generation 5 has a row for each
     states = sorted(str(member.get("state")) for member in members)
     faults = []
-    if states != ["leader", *["replica"] * (MEMBERS - 1)]:
+    expected = ["active"] * 3 * MEMBERS if services else ["leader", *["replica"] * (MEMBERS - 1)]
+    if states != expected:
         faults.append(f"the members are {', '.join(states) or 'none'}")
+    checks = ("status",) if services else ("database", "consul")
     for member in members:
-        for check in ("database", "consul", "cloudify services", "heartbeat"):
+        for check in (*checks, "cloudify services", "heartbeat"):
             if member.get(check) != "OK":
                 faults.append(f"{check} of {member.get('name')} is {member.get(check)}")
     if not ips.get("Master") or len(ips.get("Slaves") or []) != MEMBERS - 1:
@@ -165,7 +170,8 @@ def check_cluster(profile: LocalProfile) -> None:
     """Hold what the outputs show against what the demo promises.
 
     Raises:
-        DemoFailed: It is not three members, one leader, two replicas, every check OK.
+        DemoFailed: It is not three members, one leader, two replicas (in generation 5: a database, a broker
+            and a manager on each), every check OK.
     """
     found = profile.runtime_properties(DEPLOYMENT, "cloudify_cluster")
     properties = found[0] if found else {}
@@ -182,8 +188,11 @@ def write_environment(profile: LocalProfile) -> None:
     (FOLDER / "env").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def up() -> None:
+def up(generation: int = 4) -> None:
     """Start the lab, install the cluster, show its outputs.
+
+    Args:
+        generation: Of the managers that are installed.
 
     Raises:
         DemoFailed: A step failed; what was made is left as it is, to be looked at.
@@ -194,11 +203,12 @@ def up() -> None:
         take_down()
     step(f"Starting {MEMBERS} machines of the lab, on loopback addresses (simulated: see docs/lab.md)")
     FOLDER.mkdir(mode=0o700)
-    run_lab("up", "--machines", str(MEMBERS), "--subnet", free_subnet())
+    version = VERSIONS[generation]
+    run_lab("up", "--machines", str(MEMBERS), "--subnet", free_subnet(), "--version", version)
     profile = LocalProfile.create(FOLDER)
     inputs = FOLDER / "lab" / "inputs.yaml"
 
-    step("Installing Cloudify Manager on them and clustering them, with the real cfy (half a minute)")
+    step(f"Installing Cloudify Manager {version} on them and clustering them, with the real cfy (a minute)")
     install = ("install", "hosts_blueprint.yaml", "-b", DEPLOYMENT, "-i", str(inputs))
     run_cfy(profile, *install, "--task-thread-pool-size", "8", timeout_seconds=INSTALL_TIMEOUT_SECONDS)
 
@@ -219,10 +229,12 @@ def interrupt(_signal: int, _frame: object) -> NoReturn:
 
 
 def main() -> int:
-    """Run ``python -m lab.demo up|down`` and return the exit code."""
+    """Run ``python -m lab.demo up|down [--generation 5]`` and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m lab.demo", description="Set up or take down the demo.")
     parser.add_argument("what", choices=["up", "down"])
-    what = parser.parse_args().what
+    parser.add_argument("--generation", type=int, choices=sorted(VERSIONS), default=4)
+    options = parser.parse_args()
+    what = options.what
     signal.signal(signal.SIGTERM, interrupt)
     try:
         with only_one():
@@ -231,7 +243,7 @@ def main() -> int:
                 say("The demo is down: no process and no file of it is left.")
                 return 0
             try:
-                up()
+                up(options.generation)
             except KeyboardInterrupt:
                 say("\nInterrupted; taking the demo down.")
                 take_down()

@@ -33,11 +33,11 @@ NO_LEADER = (
 
 @contextmanager
 def machines_for_healing(
-    folder: Path, machines: int = 3, settings: LabSettings | None = None
+    folder: Path, machines: int = 3, settings: LabSettings | None = None, version: str = "4.6.0"
 ) -> Iterator[LabThread]:
     """Machines that can be rebuilt by a command, as a user has one."""
     given = settings or LabSettings.instant()
-    with LabThread(folder, machines=machines, settings=given, clock=RealClock()) as lab:
+    with LabThread(folder, machines=machines, settings=given, clock=RealClock(), version=version) as lab:
         control = ControlServer(lab.lab)
         server = lab.run(control.serve)
         try:

@@ -127,10 +127,14 @@ class ManagerAccess:
 
 @dataclass(frozen=True)
 class Member:
-    """A node of a generation 4 cluster, as `GET /cluster/nodes` tells it.
+    """A member by its cluster's own word: ``GET /cluster/nodes``, in generation 5 ``/cluster-status``.
 
     Attributes:
-        checks: ``consul``, ``services``, ``database``, ``heartbeat`` -> passing or not; empty when unknown.
+        leader: Generation 4: whether it leads.
+        checks: Generation 4: ``consul``, ``services``, ``database``, ``heartbeat``; generation 5:
+            ``database``, ``broker``, ``manager``, as far as it has them; each passing or not. Empty when
+            unknown.
+        active: Generation 5: all members are.
     """
 
     name: str
@@ -140,12 +144,15 @@ class Member:
     leader: bool = False
     initialized: bool = False
     checks: dict[str, bool] = field(default_factory=dict)
+    active: bool = False
 
     @property
     def state(self) -> str:
-        """``offline``, ``leader`` or ``replica``: the words of ``cfy cluster nodes list``."""
+        """``offline``, ``leader`` or ``replica``, the words of ``cfy cluster nodes list``; or ``active``."""
         if not self.online:
             return "offline"
+        if self.active:
+            return "active"
         return "leader" if self.leader else "replica"
 
     @property

@@ -6,9 +6,8 @@ import logging
 
 import pytest
 
-from cmom.errors import ActionRequired
 from cmom.models import Host, ManagerAccess, Secret, Version
-from cmom.services.generations import Cluster4, cluster_for
+from cmom.services.generations import Cluster4, Cluster5, cluster_for
 
 HOSTS = [Host("10.0.0.21", "10.0.0.21", "one")]
 ACCESS = ManagerAccess("admin", Secret("s3cret"), "/nowhere.pem")
@@ -21,6 +20,5 @@ def test_versions_with_a_leader_are_generation_4(version: str) -> None:
 
 
 @pytest.mark.parametrize("version", ["5.1.0", "7.0.5"])
-def test_a_generation_that_is_not_there_yet_is_refused_by_name(version: str) -> None:
-    with pytest.raises(ActionRequired, match=f"{version} are of generation 5"):
-        cluster_for(Version.parse(version), HOSTS, ACCESS, LOGGER)
+def test_versions_whose_managers_are_all_active_are_generation_5(version: str) -> None:
+    assert isinstance(cluster_for(Version.parse(version), HOSTS, ACCESS, LOGGER), Cluster5)

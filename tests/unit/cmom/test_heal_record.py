@@ -202,7 +202,7 @@ def test_the_status_of_a_cluster_that_was_never_healed_is_empty() -> None:
 @pytest.mark.parametrize(
     ("changes", "outcome", "told"),
     [
-        ({}, "healed", ["cfy cluster update-profile", "a replica was healed"]),
+        ({}, "healed", ["cfy cluster update-profile", "it was not the master"]),
         ({"was_leader": True}, "healed", ["cfy cluster update-profile", "198.51.100.1"]),
         ({"spare_ip": "10.0.0.9"}, "healed", ["10.0.0.9", "cfy cluster update-profile"]),
         ({"backup": "failed: no."}, "healed", ["Take one now", "cfy cluster update-profile"]),

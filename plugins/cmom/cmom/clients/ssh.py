@@ -73,7 +73,8 @@ class SshClient:
         self.address = address
         self.access = access
         self.host_key = host_key
-        self.mask = Masker(secrets)
+        self._secrets = tuple(secrets)
+        self.mask = Masker(self._secrets)
         self._deadlines = deadlines or Deadlines()
         self._connection: fabric.Connection | None = None
         self._sftp: paramiko.SFTPClient | None = None
@@ -85,6 +86,11 @@ class SshClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def keep_secret(self, secrets: Iterable[str]) -> None:
+        """Mask these as well, in everything that comes back from now on."""
+        self._secrets = (*self._secrets, *secrets)
+        self.mask = Masker(self._secrets)
 
     def close(self) -> None:
         """End the connection, if there is one."""

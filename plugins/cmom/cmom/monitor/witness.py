@@ -67,7 +67,7 @@ def word_on(testimony: Testimony, ip: str, said_at: float) -> Witness:
         return Witness(Word.NOTHING, said_at, f"Its peers refuse to be a witness: {testimony.refusal}")
     if testimony.members is None:
         return Witness(Word.NOTHING, said_at, f"No second witness: {testimony.silence}")
-    leader = next((one.name for one in testimony.members if one.leader), "the leader")
+    leader = next((one.name for one in testimony.members if one.leader), "the cluster")
     listed = next((one for one in testimony.members if one.host_ip == ip), None)
     if listed is None:
         return Witness(Word.OFFLINE, said_at, f"Its peers miss it too: {leader} does not list it any more.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import Any
 
@@ -11,18 +12,30 @@ from cmom.models import Host
 from cmom.operations.connections import (
     LEADER_SECONDS,
     cluster_of,
+    common_version,
     hosts_of,
     member_records,
+    member_sites,
     missing_members,
 )
 from cmom.operations.glue import change_properties, operation
 from cmom.operations.snapshots import last_backup
+from cmom.services.finishing import finish
+from cmom.services.generations import generation_of
 from cmom.services.healing.record import status_output
 from cmom.services.status import ClusterStatus, Previous, summarise
 
 # How long to look for a leader when the cluster is going anyway.
 _FAREWELL_SECONDS = 10.0
 _WHOLE_UNINSTALL = "uninstall"
+
+
+@operation
+def create(ctx: Any, **_: Any) -> None:
+    """Bring the first member so far that a snapshot can be restored onto it, where that takes more."""
+    with cluster_of(ctx, ctx) as cluster:
+        if cluster.prepare():
+            ctx.logger.info("The first manager serves.")
 
 
 @operation
@@ -43,7 +56,29 @@ def join(ctx: Any, **_: Any) -> None:
     with cluster_of(ctx, ctx.source) as cluster:
         if cluster.rejoin(host):
             ctx.logger.info("%s has joined the cluster.", host.public_ip)
+    outcomes = finish_late(ctx, ctx.source.instance, ctx.target.node, host)
+    if outcomes is not None:
+        change_properties(ctx.target.instance, lambda stored: stored.update({runtime.SCRIPTS: outcomes}))
     look(ctx, ctx.source)
+
+
+def finish_late(ctx: Any, cluster: Any, manager: Any, host: Host) -> list[dict[str, Any]] | None:
+    """Copy files and run scripts where the manager did not serve before it was a member.
+
+    Args:
+        ctx: The operation's context.
+        cluster: The instance of the cluster's node.
+        manager: The node of the manager.
+        host: Its machine.
+
+    Returns:
+        How each script ended; None where that was done when the manager was installed.
+    """
+    version = common_version(member_records(cluster))
+    if generation_of(version).serves_when_installed(manager.properties):
+        return None
+    with member_sites(ctx, cluster)(host, ctx.logger) as site:
+        return [asdict(outcome) for outcome in finish(site)]
 
 
 @operation

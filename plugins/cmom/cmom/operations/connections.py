@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,38 +12,37 @@ from cloudify.manager import get_rest_client
 
 from cmom.clients.tier2 import Deployments, LocalDeployments, RestDeployments
 from cmom.errors import ActionRequired
-from cmom.models import Host, ManagerAccess, Secret, SshAccess, Version
+from cmom.models import Host, Version
+from cmom.operations.access import manager_access, ssh_access
 from cmom.operations.glue import runs_in_local_profile
+from cmom.operations.sites import site_on
 from cmom.runtime import ManagerRecord
 from cmom.services.formation import ClusterTimes
-from cmom.services.generations import Cluster, cluster_for
+from cmom.services.generations import Cluster, ClusterSpec, OpenSite, Site, generation_of
 from cmom.services.healing.record import journals
 from cmom.services.locks import file_lock
 from cmom.services.tier1 import Tier1, connect
 
+__all__ = [
+    "LEADER_SECONDS",
+    "MEMBER_RELATIONSHIP",
+    "cluster_of",
+    "common_version",
+    "hosts_of",
+    "manager_access",
+    "member_records",
+    "missing_members",
+    "ssh_access",
+    "tier1_of",
+    "tier2_deployments",
+]
+
 MEMBER_RELATIONSHIP = "cloudify.relationships.cmom.has_member"
+
+_WHOLE_INSTALL = "install"
 
 # Longer than an election takes.
 LEADER_SECONDS = 120.0
-
-
-def ssh_access(properties: Mapping[str, Any]) -> SshAccess:
-    """Return how to log in to the machine of a manager."""
-    return SshAccess(
-        user=properties["ssh_user"],
-        private_key_path=properties["ssh_private_key_path"],
-        port=int(properties["ssh_port"]),
-    )
-
-
-def manager_access(properties: Mapping[str, Any]) -> ManagerAccess:
-    """Return how to talk to the REST service of the managers."""
-    return ManagerAccess(
-        username=properties["manager_admin_username"],
-        password=Secret(properties["manager_admin_password"]),
-        ca_cert_path=properties["ca_cert"],
-        port=int(properties["rest_port"]),
-    )
 
 
 def member_records(cluster: Any) -> tuple[ManagerRecord, ...]:
@@ -72,6 +71,29 @@ def missing_members(cluster: Any) -> tuple[Host, ...]:
         for journal in journals(cluster.runtime_properties)
         if journal.instance_id in ids and not installed & {journal.ip, journal.machine_ip}
     )
+
+
+def member_sites(ctx: Any, cluster: Any) -> OpenSite:
+    """Return what logs in to the machines of a cluster's members.
+
+    All that takes the operation's context is read here: machines may be worked on by other threads, which
+    have none.
+    """
+    known: dict[str, tuple[ManagerRecord, dict[str, Any]]] = {}
+    for relationship in cluster.relationships:
+        if MEMBER_RELATIONSHIP in relationship.type_hierarchy:
+            record = ManagerRecord.load(relationship.target.instance.runtime_properties)
+            if record is not None:
+                known[record.host.ip] = (record, dict(relationship.target.node.properties))
+    deployment_id = str(ctx.deployment.id)
+
+    def open_site(host: Host, logger: logging.Logger) -> AbstractContextManager[Site]:
+        if host.ip not in known:
+            raise ActionRequired(f"No manager is installed on {host.ip}, so nothing can be done there.")
+        record, properties = known[host.ip]
+        return site_on(properties, record, logger, deployment_id, on_host_key=lambda _key: None)
+
+    return open_site
 
 
 def hosts_of(records: Iterable[ManagerRecord]) -> tuple[Host, ...]:
@@ -111,14 +133,17 @@ def cluster_of(
         online_seconds=timeout_seconds,
         leader_seconds=leader_seconds,
     )
-    cluster = cluster_for(
-        version,
-        (*hosts_of(records), *missing),
-        manager_access(properties),
-        ctx.logger,
+    spec = ClusterSpec(
+        hosts=(*hosts_of(records), *missing),
+        access=manager_access(properties),
+        version=version,
+        logger=ctx.logger,
+        open_site=member_sites(ctx, subject.instance),
+        forming=ctx.workflow_id == _WHOLE_INSTALL,
         times=times,
         lock=lock,
     )
+    cluster = generation_of(version).cluster(spec)
     try:
         yield cluster
     finally:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cmom.errors import ActionRequired, CmomError, TryAgainLater
-from cmom.operations.cluster import look
+from cmom.operations.cluster import finish_late, look
 from cmom.operations.connections import (
     LEADER_SECONDS,
     cluster_of,
@@ -19,7 +19,12 @@ from cmom.operations.connections import (
     member_records,
 )
 from cmom.operations.glue import change_properties, operation
-from cmom.operations.heal_journal import change_record, installed_manager, utc_now
+from cmom.operations.heal_journal import (
+    change_record,
+    installed_manager,
+    manager_relationships,
+    utc_now,
+)
 from cmom.operations.snapshots import publish, store_of
 from cmom.runtime import BackupRecord
 from cmom.services.healing import notes, record
@@ -129,6 +134,8 @@ def rejoin(ctx: Any, node_instance_id: str, **_: Any) -> None:
     with cluster_of(ctx, ctx) as cluster:
         if cluster.rejoin(found.host):
             ctx.logger.info("%s has joined the cluster again.", record.name_of(found.host))
+    manager = manager_relationships(ctx)[node_instance_id].target.node
+    finish_late(ctx, ctx.instance, manager, found.host)
     _advance(ctx, node_instance_id, phase=Phase.REJOINED)
 
 

@@ -49,9 +49,10 @@ def configure(ctx: Any, **_: Any) -> None:
 @operation
 def start(ctx: Any, **_: Any) -> None:
     """Wait for the REST service, then copy files and run scripts; or leave both to the cluster."""
+    version = Version.parse(ctx.instance.runtime_properties[runtime.MANAGER_VERSION])
+    if not generation_of(version).serves_when_installed(ctx.node.properties):
+        return
     with _site(ctx) as site:
-        if not generation_of(site.version).serves_when_installed(site.inputs):
-            return
         outcomes = finish(site)
 
     def remember(stored: runtime.Properties) -> None:
@@ -71,7 +72,8 @@ def delete(ctx: Any, **_: Any) -> None:
     healed = ctx.workflow_id == HEAL_WORKFLOW
     if record is not None and not healed and ctx.node.properties["remove_software"]:
         version = Version.parse(record.manager_version)
-        with installer_on(ctx, ctx.node.properties, record, _recorder(ctx)) as installer:
+        recorder = _recorder(ctx)
+        with installer_on(ctx.node.properties, record, ctx.logger, on_host_key=recorder) as installer:
             generation_of(version).uninstall(installer)
     change_properties(ctx.instance, lambda properties: properties.clear())
 
@@ -100,7 +102,8 @@ def _site(ctx: Any) -> Iterator[Site]:
     record = ManagerRecord.load(ctx.instance.runtime_properties)
     if record is None:
         raise AssertionError("create comes before every other operation and stores the machine's address")
-    with site_on(ctx, ctx.node.properties, record, _recorder(ctx)) as site:
+    deployment_id, recorder = str(ctx.deployment.id), _recorder(ctx)
+    with site_on(ctx.node.properties, record, ctx.logger, deployment_id, on_host_key=recorder) as site:
         yield site
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -9,7 +10,7 @@ from typing import Any
 
 from cmom.clients.ssh import SshClient
 from cmom.models import Version
-from cmom.operations.connections import manager_access, ssh_access
+from cmom.operations.access import manager_access, ssh_access
 from cmom.runtime import ManagerRecord
 from cmom.services.authority import load_authority
 from cmom.services.generations import Site
@@ -27,14 +28,18 @@ def secrets_of(properties: Mapping[str, Any]) -> list[str]:
 
 @contextmanager
 def installer_on(
-    ctx: Any, properties: Mapping[str, Any], record: ManagerRecord, on_host_key: Callable[[str], None]
+    properties: Mapping[str, Any],
+    record: ManagerRecord,
+    logger: logging.Logger,
+    *,
+    on_host_key: Callable[[str], None],
 ) -> Iterator[ManagerInstaller]:
     """Connect to a machine, with nothing but what reaching it takes.
 
     Args:
-        ctx: The operation's context.
         properties: Of the manager's node.
         record: What is known of the manager.
+        logger: Gets the progress.
         on_host_key: Is told the machine's host key, known before or not.
     """
     ssh = SshClient(
@@ -49,26 +54,32 @@ def installer_on(
     )
     patience = Patience(ssh_seconds=float(properties["ssh_timeout_seconds"]), watching=watching)
     with ssh:
-        installer = ManagerInstaller(record.host, ssh, ctx.logger, patience=patience)
+        installer = ManagerInstaller(record.host, ssh, logger, patience=patience)
         installer.reach(on_host_key)
         yield installer
 
 
 @contextmanager
 def site_on(
-    ctx: Any, properties: Mapping[str, Any], record: ManagerRecord, on_host_key: Callable[[str], None]
+    properties: Mapping[str, Any],
+    record: ManagerRecord,
+    logger: logging.Logger,
+    deployment_id: str,
+    *,
+    on_host_key: Callable[[str], None],
 ) -> Iterator[Site]:
     """Connect to a machine; the inputs are checked again, for it may be long after the preflight.
 
     Args:
-        ctx: The operation's context.
         properties: Of the manager's node.
         record: What is known of the manager; its version is.
+        logger: Gets the progress.
+        deployment_id: Of the deployment on Tier 2.
         on_host_key: See `installer_on`.
     """
     inputs = parse_install_inputs({name: properties[name] for name in INSTALL_INPUTS if name in properties})
     authority = load_authority(inputs.ca_cert, inputs.ca_key, inputs.ca_key_password)
-    with installer_on(ctx, properties, record, on_host_key) as installer:
+    with installer_on(properties, record, logger, on_host_key=on_host_key) as installer:
         yield Site(
             host=record.host,
             version=Version.parse(record.manager_version),
@@ -76,8 +87,8 @@ def site_on(
             authority=authority,
             now=datetime.now(timezone.utc),
             installer=installer,
-            deployment_id=ctx.deployment.id,
+            deployment_id=deployment_id,
             access=manager_access(properties),
             poll_seconds=float(properties["poll_interval_seconds"]),
-            logger=ctx.logger,
+            logger=logger,
         )

@@ -8,6 +8,7 @@ certificate itself as what to trust, and OpenSSL 1.0.2 accepts as an anchor only
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import ipaddress
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from cmom.models import Host, Secret
@@ -28,6 +30,9 @@ VALIDITY = timedelta(days=5 * 365)
 BACKDATED = timedelta(days=1)
 # A certificate with less than this left is made anew when its machine is installed again.
 WORTH_KEEPING = timedelta(days=30)
+
+# Whatever else is derived from a CA's key somewhere, it is something else.
+_SALT = b"cmom credentials inside a cluster"
 
 AuthorityKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
@@ -115,6 +120,18 @@ class Authority:
             identity=hashlib.sha256(_identity(self.certificate)).hexdigest(),
         )
 
+    def derive(self, name: str) -> Secret:
+        """Return a password that follows from the CA's key and a name, and tells nothing of the key.
+
+        HKDF (RFC 5869) with SHA-256 over the numbers of the key, so neither the form nor the passphrase of
+        its file matters. Letters and digits only: it goes into many kinds of files.
+        """
+        numbers = self._key.private_numbers()
+        secret = numbers.d if isinstance(numbers, rsa.RSAPrivateNumbers) else numbers.private_value
+        kdf = HKDF(hashes.SHA256(), length=20, salt=_SALT, info=name.encode())
+        derived = kdf.derive(secret.to_bytes((secret.bit_length() + 7) // 8, "big"))
+        return Secret(base64.b32encode(derived).decode("ascii").lower())
+
     def issue(self, host: Host, now: datetime) -> MachineCertificates:
         """Make new certificates for a machine.
 
@@ -123,15 +140,22 @@ class Authority:
             now: The time, with a time zone.
         """
         return MachineCertificates(
-            external=self._pair(host, now),
-            internal=self._pair(host, now),
+            external=self.pair(host, now),
+            internal=self.pair(host, now),
             ca_certificate_pem=self.chain_pem,
         )
 
-    def _pair(self, host: Host, now: datetime) -> KeyPair:
+    def pair(self, host: Host, now: datetime, common_name: str = "") -> KeyPair:
+        """Make one new pair for a machine.
+
+        Args:
+            host: Its addresses and name; all of them are in the certificate.
+            now: The time, with a time zone.
+            common_name: Of whom it speaks, where that is not the machine: a user of the database.
+        """
         # RSA, whatever the CA has: generation 4's installer examines keys with `openssl rsa`.
         key = rsa.generate_private_key(public_exponent=65537, key_size=KEY_BITS)
-        certificate = self._certificate(key.public_key(), host, now)
+        certificate = self._certificate(key.public_key(), host, now, common_name or host.public_ip)
         return KeyPair(
             certificate_pem=certificate.public_bytes(serialization.Encoding.PEM).decode("ascii")
             + self.chain_pem,
@@ -144,11 +168,13 @@ class Authority:
             ),
         )
 
-    def _certificate(self, public_key: rsa.RSAPublicKey, host: Host, now: datetime) -> x509.Certificate:
+    def _certificate(
+        self, public_key: rsa.RSAPublicKey, host: Host, now: datetime, common_name: str
+    ) -> x509.Certificate:
         began = max(now - BACKDATED, self.certificate.not_valid_before_utc)
         builder = (
             x509.CertificateBuilder()
-            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host.public_ip)]))
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)]))
             .issuer_name(self.certificate.subject)
             .public_key(public_key)
             .serial_number(x509.random_serial_number())
@@ -196,7 +222,13 @@ def issue(host: Host, authority: Authority, now: datetime | None = None) -> Mach
     return authority.issue(host, now or datetime.now(timezone.utc))
 
 
-def fits(certificate_pem: str | bytes, host: Host, authority: Authority, now: datetime | None = None) -> bool:
+def fits(
+    certificate_pem: str | bytes,
+    host: Host,
+    authority: Authority,
+    now: datetime | None = None,
+    common_name: str = "",
+) -> bool:
     """Tell whether a certificate that is on a machine already can stay.
 
     It can when it is for all of the machine's addresses and names, was signed by this CA (also by an earlier
@@ -204,6 +236,10 @@ def fits(certificate_pem: str | bytes, host: Host, authority: Authority, now: da
 
     Args:
         certificate_pem: The file's content: the machine's certificate first, then its chain.
+        host: The machine.
+        authority: The CA.
+        now: The time, with a time zone.
+        common_name: Whom it must speak of, where that is not the machine.
     """
     moment = now or datetime.now(timezone.utc)
     data = certificate_pem.encode("utf-8", "replace") if isinstance(certificate_pem, str) else certificate_pem
@@ -213,6 +249,8 @@ def fits(certificate_pem: str | bytes, host: Host, authority: Authority, now: da
         leaf.verify_directly_issued_by(authority.certificate)
         identities = [_identity(above) for above in chain]
     except (ValueError, TypeError, x509.ExtensionNotFound, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    if common_name and common_name not in _common_names(leaf):
         return False
     if not set(_names(host)) <= set(names) or _identity(authority.certificate) not in identities:
         return False
@@ -235,6 +273,10 @@ def _names(host: Host) -> list[x509.GeneralName]:
         *(x509.DNSName(name) for name in names if name and name.isascii()),
         *(x509.IPAddress(ipaddress.ip_address(address)) for address in addresses if address),
     ]
+
+
+def _common_names(certificate: x509.Certificate) -> list[str | bytes]:
+    return [name.value for name in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
 
 
 def _identity(certificate: x509.Certificate) -> bytes:

@@ -12,10 +12,10 @@ from cmom.models import Member
 class Condition(str, enum.Enum):
     """One word for a cluster.
 
-    READY: its leader answers, and lists every expected member as online with all checks passing.
-    DEGRADED: its leader answers, but something is missing.
+    READY: it answers (generation 4: its leader does), and all expected members are well by its own word.
+    DEGRADED: it answers, but something is missing.
     UNKNOWN: we cannot tell, because of credentials, certificates, our own network, or an election.
-    DOWN: no member answers.
+    DOWN: no member answers; or, in generation 5, the databases or brokers have lost their majority.
     """
 
     READY = "ready"
@@ -78,7 +78,7 @@ def judge(
     if leaders:
         return _judge_led(expected, heard, leaders, members)
     if all(answer.stand is Stand.SILENT for answer in heard.values()):
-        return Verdict(Condition.DOWN, _sentences("No member answers.", heard))
+        return Verdict(Condition.DOWN, sentences("No member answers.", heard))
     stands = {answer.stand for answer in heard.values()}
     if Stand.REPLICA in stands:
         head = "Replicas answer, but none of the members leads: an election, or a leader out of our reach."
@@ -86,7 +86,7 @@ def judge(
         head = "The network of this machine is in doubt."
     else:
         head = "No member tells how the cluster is."
-    return Verdict(Condition.UNKNOWN, _sentences(head, heard))
+    return Verdict(Condition.UNKNOWN, sentences(head, heard))
 
 
 def _judge_led(
@@ -97,7 +97,7 @@ def _judge_led(
 ) -> Verdict:
     if members is None:
         head = f"The leader {leaders[0]} answers, but not when it is asked for its members."
-        return Verdict(Condition.UNKNOWN, _sentences(head, heard))
+        return Verdict(Condition.UNKNOWN, sentences(head, heard))
     problems = []
     if len(leaders) > 1:
         problems.append(f"{' and '.join(leaders)} each say that they lead.")
@@ -124,7 +124,8 @@ def _problem_of(ip: str, member: Member | None) -> str:
     return f"{ip} fails its checks: {', '.join(failing)}." if failing else ""
 
 
-def _sentences(head: str, heard: Mapping[str, Answer]) -> str:
+def sentences(head: str, heard: Mapping[str, Answer]) -> str:
+    """Say something of a cluster, and then of each of its members where it stands."""
     return " ".join([head, *_one_by_one(heard.items())])
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cmom.services.validation import healing, machines, manager, resources, snapshots
+from cmom.services.validation import external, healing, machines, manager, resources, snapshots
 from cmom.services.validation.fields import Fields
 from cmom.services.validation.findings import Findings
 from cmom.services.wanted import InstallInputs, RebuildCommand, Resources
@@ -31,6 +31,7 @@ INSTALL_INPUTS = (
     "manager_admin_password",
     "ldap_config",
     "additional_config",
+    *external.EXTERNAL_INPUTS,
     "files",
     "scripts",
     *resources.KINDS,
@@ -73,6 +74,9 @@ def read_install_inputs(raw: object, findings: Findings) -> InstallInputs | None
     username, password = manager.read_admin(fields)
     ldap = manager.read_ldap(fields)
     additional_config = manager.read_additional_config(fields)
+    licence = external.read_license_path(fields)
+    external_database = external.read_database(fields)
+    external_brokers = external.read_brokers(fields)
     files = manager.read_files(fields)
     scripts = manager.read_scripts(fields)
     wanted = resources.read_resources(fields)
@@ -97,6 +101,9 @@ def read_install_inputs(raw: object, findings: Findings) -> InstallInputs | None
         resource_pool=resource_pool,
         ldap=ldap,
         additional_config=additional_config,
+        manager_license_path=licence,
+        external_database=external_database,
+        external_brokers=external_brokers,
         files=files,
         scripts=scripts,
         rebuild_command=rebuild_command,

@@ -94,7 +94,7 @@ def check_additional_config(additional: Mapping[str, Any], findings: Findings) -
                 place, f"no section of generation 4's config.yaml{nearest(section, _KNOWN_SECTIONS)}"
             )
     for path in _OURS:
-        if _has(additional, path):
+        if has_path(additional, path):
             place = ".".join(("additional_config", *path))
             findings.warn(place, "overlays what Tier 2 itself sets and relies on; it must mean the same")
 
@@ -112,7 +112,8 @@ def check_sections(
             findings.fault(f"{place}.{key}", f"must be a mapping, as in config.yaml, not {kind_of(value)}")
 
 
-def _has(mapping: object, path: tuple[str, ...]) -> bool:
+def has_path(mapping: object, path: tuple[str, ...]) -> bool:
+    """Tell whether there is anything at a place below some mappings."""
     for key in path:
         if not isinstance(mapping, Mapping) or key not in mapping:
             return False

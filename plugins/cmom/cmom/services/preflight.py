@@ -20,10 +20,8 @@ from cmom.services.snapshots.precheck import check_folder, check_restore
 from cmom.services.tier1 import connect
 from cmom.services.validation.fields import Fields
 from cmom.services.validation.findings import Findings
-from cmom.services.validation.machines import read_num_of_instances
 from cmom.services.validation.manager import read_install_rpm_path
 from cmom.services.validation.snapshots import read_restore
-from cmom.services.wanted import DEFAULT_NUM_OF_INSTANCES
 
 RPM_TIMEOUT_SECONDS = 60.0
 OLD_CLUSTER_SECONDS = 30.0
@@ -150,17 +148,12 @@ def _answers(cluster: DeployedCluster) -> None:
         )
 
 
-def refusal_of(package: Package, num_of_instances: int) -> str | None:
-    """Say why managers of this package cannot be installed; None when they can.
-
-    The one place that knows which generations are built, and in which sizes.
-    """
+def refusal_of(package: Package) -> str | None:
+    """Say why managers of this package cannot be installed; None when they can."""
     if package.version.numbers < (4, 3):
         return f"is of version {package.version}; managers from 4.3 on can be installed"
     if (5, 0) <= package.version.numbers < (5, 1):
         return f"is of version {package.version}, which has no clusters; use an RPM of 4.3 to 4.6"
-    if package.version.generation == 5:
-        return f"is of version {package.version}, generation 5: not built yet; use an RPM of 4.3 to 4.6"
     return None
 
 
@@ -190,8 +183,7 @@ def _package(
     except ActionRequired as error:
         findings.fault("install_rpm_path", str(error))
         return None
-    number = read_num_of_instances(fields)
-    refusal = refusal_of(package, number or DEFAULT_NUM_OF_INSTANCES)
+    refusal = refusal_of(package)
     if refusal:
         findings.fault("install_rpm_path", refusal)
     return package

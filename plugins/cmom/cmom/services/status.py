@@ -48,6 +48,7 @@ class ClusterStatus:
         leader_ip: The public address of the leader. When nobody leads, that of the last time: the condition
             tells what it is worth.
         replica_ips: Those of the other members, likewise.
+        summary: The generation's own words, where they are others than those of the rows.
     """
 
     condition: Condition
@@ -59,10 +60,13 @@ class ClusterStatus:
     rows: tuple[Mapping[str, str], ...] = ()
     leader_ip: str = ""
     replica_ips: tuple[str, ...] = ()
+    summary: Mapping[str, Any] | None = None
 
     def status_output(self) -> dict[str, Any]:
         """Return what lies in the runtime property ``status`` and is the output ``cluster_status``."""
+        summary = {} if self.summary is None else {"summary": dict(self.summary)}
         return {
+            **summary,
             "leader_status": [{"service": one.name, "status": one.status} for one in self.services],
             "cluster_status": [dict(row) for row in self.rows],
             "error": self.error,
@@ -200,7 +204,7 @@ def summarise(
         reason=verdict.reason,
         error=error,
         observed_at=observed_at,
-        last_transition=_last_transition(previous.status, verdict.condition, observed_at),
+        last_transition=last_transition(previous.status, verdict.condition, observed_at),
         services=() if lead is None else lead.services,
         rows=rows,
         leader_ip=leader_ip,
@@ -226,7 +230,8 @@ def _rows_without_leader(hosts: Sequence[Host], answers: Mapping[str, Answer]) -
     return tuple(rows)
 
 
-def _last_transition(previous: Mapping[str, Any], condition: Condition, observed_at: datetime) -> datetime:
+def last_transition(previous: Mapping[str, Any], condition: Condition, observed_at: datetime) -> datetime:
+    """Return since when the condition is what it is."""
     if previous.get("condition") == condition.value:
         try:
             return datetime.fromisoformat(str(previous.get("last_transition")).replace("Z", "+00:00"))

@@ -32,6 +32,40 @@ class Ldap:
 
 
 @dataclass(frozen=True)
+class ExternalDatabase:
+    """A database that managers use and nobody here installs; the names are those of `postgresql_client`.
+
+    Attributes:
+        host: A name or an address, with ``:port`` where it is not the usual one.
+        ca_path: On Tier 2, of the CA that signed its certificate.
+    """
+
+    host: str
+    ca_path: str
+    server_password: Secret
+    cloudify_password: Secret
+    server_db_name: str = "postgres"
+    server_username: str = "postgres"
+    cloudify_db_name: str = "cloudify_db"
+    cloudify_username: str = "cloudify"
+
+
+@dataclass(frozen=True)
+class ExternalBrokers:
+    """Brokers that managers use and nobody here installs.
+
+    Attributes:
+        members: Name -> address.
+        ca_path: On Tier 2, of the CA that signed their certificates.
+    """
+
+    username: str
+    password: Secret
+    ca_path: str
+    members: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class FileCopy:
     """A file of Tier 2 that goes onto every machine."""
 
@@ -142,6 +176,9 @@ class InstallInputs:
     resource_pool: tuple[Mapping[str, str], ...] = ()
     ldap: Ldap | None = None
     additional_config: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    manager_license_path: str | None = None
+    external_database: ExternalDatabase | None = None
+    external_brokers: ExternalBrokers | None = None
     files: tuple[FileCopy, ...] = ()
     scripts: tuple[str, ...] = ()
     rebuild_command: RebuildCommand | None = None

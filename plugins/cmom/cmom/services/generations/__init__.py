@@ -1,7 +1,8 @@
 """The generations of Tier 1 behind one interface; the version of the install RPM alone decides which it is.
 
-`interface` says what a generation and its cluster are; `four` and the modules that it uses know generation
-4. A new generation is a new module and an entry in `generation_of`.
+`interface` says what a generation and its cluster are; `four` and `five` are the two there are, with
+the modules
+that they use. A new generation is a new module and an entry in `generation_of`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from contextlib import AbstractContextManager
 
 from cmom.models import Host, ManagerAccess, Version
 from cmom.services.formation import ClusterTimes
-from cmom.services.generations.five import Generation5
+from cmom.services.generations.five import Cluster5, Generation5
 from cmom.services.generations.four import Cluster4, Generation4
 from cmom.services.generations.interface import Cluster, ClusterSpec, Generation, OpenSite, Site
 from cmom.services.waiting import Clock
@@ -20,6 +21,7 @@ from cmom.services.waiting import Clock
 __all__ = [
     "Cluster",
     "Cluster4",
+    "Cluster5",
     "ClusterSpec",
     "Generation",
     "Generation4",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
+from typing import Any
 
 from cmom.clients.cluster_api import ClusterApi
 from cmom.errors import NotClusterMaster, RemovedFromCluster
@@ -19,11 +20,11 @@ from cmom.services.leader import ClusterConnection
 from cmom.services.manager_config import ManagerSettings, check_additional_config, generation_4_config
 from cmom.services.manager_install import ManagerInstaller, RemoteFiles
 from cmom.services.status import DEFAULT_WAIT_SECONDS, ClusterStatus, Previous, collect, request_timeouts
+from cmom.services.validation.external import EXTERNAL_INPUTS
 from cmom.services.validation.fields import Fields
 from cmom.services.validation.findings import Findings
 from cmom.services.validation.manager import read_additional_config
 from cmom.services.waiting import Clock
-from cmom.services.wanted import InstallInputs
 
 
 class Generation4:
@@ -32,8 +33,11 @@ class Generation4:
     number = 4
 
     def check(self, version: Version, fields: Fields, findings: Findings) -> None:
-        """Judge `additional_config`."""
+        """Judge `additional_config`, and name the inputs that mean nothing here."""
         check_additional_config(read_additional_config(fields), findings)
+        for name in EXTERNAL_INPUTS:
+            if fields.given(name) and fields.raw(name) != {}:
+                findings.warn(name, f"means nothing to generation {self.number}, and is ignored")
 
     def install(self, site: Site) -> bool:
         """Issue the certificates, write config.yaml, and run the installer."""
@@ -50,7 +54,7 @@ class Generation4:
             lambda _path, there: certificates.fits(there, host, site.authority, site.now),
         )
 
-    def serves_when_installed(self, inputs: InstallInputs) -> bool:
+    def serves_when_installed(self, properties: Mapping[str, Any]) -> bool:
         """Tell that a manager serves once it is installed, whatever becomes of the cluster."""
         return True
 

@@ -7,11 +7,11 @@ requests may follow each other) stays in `cmom.clients`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from cmom.models import Host, ManagerAccess, Member, Version
 from cmom.services.certificates import Authority
@@ -48,8 +48,8 @@ class Site:
     logger: logging.Logger
 
 
-OpenSite = Callable[[Host], AbstractContextManager[Site]]
-"""Logs in to the machine of a member."""
+OpenSite = Callable[[Host, logging.Logger], AbstractContextManager[Site]]
+"""Logs in to the machine of a member; the logger gets what happens there."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,9 @@ class ClusterSpec:
     Attributes:
         hosts: All machines that are, or are to be, members; the first one comes first in everything.
         open_site: None for whoever only looks.
+        forming: Whether the cluster is being formed by this very workflow, so that its members know
+        each other
+            by their configuration.
         clock: For tests.
         times: See `ClusterTimes`.
         lock: Makes a lock that only one change of the membership holds at a time.
@@ -69,6 +72,7 @@ class ClusterSpec:
     version: Version
     logger: logging.Logger
     open_site: OpenSite | None = None
+    forming: bool = False
     clock: Clock | None = None
     times: ClusterTimes | None = None
     lock: Callable[[], AbstractContextManager[object]] | None = None
@@ -128,8 +132,12 @@ class Generation(Protocol):
     def install(self, site: Site) -> bool:
         """Have on a machine what a member needs before there is a cluster; tell whether anything changed."""
 
-    def serves_when_installed(self, inputs: InstallInputs) -> bool:
-        """Tell whether `install` ends with a manager that serves, or whether that takes the cluster."""
+    def serves_when_installed(self, properties: Mapping[str, Any]) -> bool:
+        """Tell whether `install` ends with a manager that serves, or whether that takes the cluster.
+
+        Args:
+            properties: Inputs by their names, as the manager's node has them.
+        """
 
     def uninstall(self, installer: ManagerInstaller) -> bool:
         """Take everything off a machine; it takes no more than SSH."""

@@ -36,4 +36,4 @@ def after_heal(journal: Journal, leader_ip: str, outcome: str) -> Iterator[str]:
             "instead."
         )
     else:
-        yield "Users of the console: nothing changes, for a replica was healed."
+        yield "Users of the console: nothing changes, for it was not the master."

@@ -202,7 +202,7 @@ def _of_majority(situation: Situation, members: Sequence[Member]) -> Iterable[Fi
             f"Without {situation.target_name} only {len(online)} of the {len(others)} other members would be "
             f"online ({gone} not), which is no majority. Bring one of them back; or, when you know that it "
             "is dead "
-            "for good, remove it on the leader (cfy cluster nodes remove) and heal again.",
+            "for good, remove it from the cluster (runbook: Healing) and heal again.",
         )
 
 

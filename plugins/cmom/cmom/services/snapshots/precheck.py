@@ -11,6 +11,7 @@ from cmom.clients.tier2 import Deployments
 from cmom.errors import ActionRequired
 from cmom.models import Version
 from cmom.services.deployed import DeployedCluster, find_cluster
+from cmom.services.snapshots.carrying import not_carried
 from cmom.services.snapshots.requests import RestoreRequest, meaningless
 from cmom.services.snapshots.source import chosen_path, open_snapshot, version_problem
 from cmom.services.validation.findings import Findings
@@ -66,6 +67,7 @@ def check_restore(
                 findings.fault(place, f"{path} cannot be restored: {problem}")
                 return
             snapshot.verify()
+            _warn_of_losses(snapshot.version, version, findings)
         except ActionRequired as error:
             findings.fault(place, str(error))
             return
@@ -86,6 +88,12 @@ def check_restore(
         if problem:
             findings.fault("old_deployment_id", f"a snapshot of {old} could not be restored: {problem}")
             return
+        _warn_of_losses(cluster.version, version, findings)
         ask(cluster)
     except ActionRequired as error:
         findings.fault("old_deployment_id", str(error))
+
+
+def _warn_of_losses(snapshot: Version, manager: Version, findings: Findings) -> None:
+    for remark in not_carried(snapshot, manager):
+        findings.warn("restore", remark)
