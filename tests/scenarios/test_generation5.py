@@ -73,6 +73,23 @@ def secrets_on(lab: LabThread, ip: str, tenant: str) -> list[str]:
         client._client._session.close()
 
 
+def assert_only_what_is_dead_and_may_go_is_healed(tier2: Tier2, machines: LabThread) -> None:
+    first, second, third = (machine.public_ip for machine in machines.machines)
+    assert_refused(heal(tier2, instance_of(tier2, first)), tier2, "target_alive")
+
+    machines.kill(machine_of(machines, second))
+    machines.kill(machine_of(machines, third))
+    # Of three databases one is no majority: the managers answer nothing, and nobody may be removed.
+    refused = heal(tier2, instance_of(tier2, second))
+    assert_refused(refused, tier2, "no_leader")
+    assert look(tier2)["condition"] == "down"
+
+    machines.start(machine_of(machines, third))
+    healed = heal(tier2, instance_of(tier2, second))
+    assert healed.returncode == 0, healed.stdout
+    assert_all_services_well(look(tier2))
+
+
 def test_a_cluster_is_installed_filled_backed_up_healed_and_uninstalled(
     tmp_path: Path, machines: LabThread
 ) -> None:
@@ -101,29 +118,11 @@ def test_a_cluster_is_installed_filled_backed_up_healed_and_uninstalled(
     assert_all_services_well(look(tier2))
     assert secrets_on(machines, master, "blue") == ["one"]
 
+    assert_only_what_is_dead_and_may_go_is_healed(tier2, machines)
+
     removed = tier2.uninstall()
     assert removed.returncode == 0, removed.stdout
     assert [machine.manager for machine in machines.machines] == [None] * 3
-
-
-def test_what_would_cost_the_majority_is_refused_and_what_lives_is_left(
-    tmp_path: Path, machines: LabThread
-) -> None:
-    tier2 = installed(tmp_path, machines)
-    first, second, third = (machine.public_ip for machine in machines.machines)
-    assert_refused(heal(tier2, instance_of(tier2, first)), tier2, "target_alive")
-
-    machines.kill(machine_of(machines, second))
-    machines.kill(machine_of(machines, third))
-    # Of three databases one is no majority: the managers answer nothing, and nobody may be removed.
-    refused = heal(tier2, instance_of(tier2, second))
-    assert_refused(refused, tier2, "no_leader")
-    assert look(tier2)["condition"] == "down"
-
-    machines.start(machine_of(machines, third))
-    healed = heal(tier2, instance_of(tier2, second))
-    assert healed.returncode == 0, healed.stdout
-    assert_all_services_well(look(tier2))
 
 
 def test_two_members_are_refused_before_any_machine_is_touched(tmp_path: Path, machines: LabThread) -> None:
