@@ -147,8 +147,7 @@ def _wire(call: Call, plugin: Plugin) -> dict[str, Any]:
     del wire["created_at"]
     if _extra_fields(call):
         state = "installed" if call.now >= plugin.installed_at else "installing"
-        wire["installation_state"] = {
-            "managers": {call.manager.machine.hostname: {"state": state}},
-            "agents": {},
-        }
+        wire["installation_state"] = [
+            {"manager": call.manager.machine.hostname, "state": state, "error": None}
+        ]
     return wire
