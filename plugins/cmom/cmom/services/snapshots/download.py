@@ -7,7 +7,6 @@ manager can do that, and begun anew if not, or if another member leads by then.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import shutil
@@ -21,6 +20,7 @@ from cmom.clients.snapshot_archive import SILENCE_SECONDS, TOTAL_SECONDS, Archiv
 from cmom.errors import ActionRequired, CmomError, ManagerUnreachable, TryAgainLater
 from cmom.services.progress import TransferProgress, readable_size
 from cmom.services.snapshots.files import new_file, write_all
+from cmom.services.snapshots.hashing import SideSha256
 from cmom.services.tier1 import Tier1, Tier1Api
 from cmom.services.waiting import Clock
 
@@ -100,9 +100,9 @@ class Downloader:
             ActionRequired: The disk has no room for it, or the manager refuses to give it.
         """
         progress = TransferProgress(f"Snapshot {snapshot_id} to Tier 2", self._logger.info, self._clock)
-        with _file_errors(part), new_file(part) as file:
+        with SideSha256() as sha256, _file_errors(part), new_file(part) as file:
             try:
-                transfer = _Transfer(file, part, progress, self._spare_bytes)
+                transfer = _Transfer(file, part, sha256, progress, self._spare_bytes)
                 downloaded = self._fetch(snapshot_id, transfer)
                 os.fsync(file.fileno())
             except BaseException:
@@ -155,12 +155,14 @@ class Downloader:
 class _Transfer:
     """A file that grows, and the hash of what is in it."""
 
-    def __init__(self, file: FileIO, path: Path, progress: TransferProgress, spare_bytes: int) -> None:
+    def __init__(
+        self, file: FileIO, path: Path, sha256: SideSha256, progress: TransferProgress, spare_bytes: int
+    ) -> None:
         self._file = file
         self._path = path
         self._progress = progress
         self._spare_bytes = spare_bytes
-        self._hash = hashlib.sha256()
+        self._hash = sha256
         self.done_bytes = 0
         self.etag = ""
 
@@ -196,7 +198,8 @@ class _Transfer:
         with _file_errors(self._path):
             self._file.seek(0)
             self._file.truncate()
-        self._hash, self.done_bytes = hashlib.sha256(), 0
+        self._hash.restart()
+        self.done_bytes = 0
 
     def _check_room(self, total_bytes: int) -> None:
         needed = max(0, total_bytes - self.done_bytes) + self._spare_bytes
