@@ -45,8 +45,12 @@ def test_what_was_given_before_a_restart_does_not_count() -> None:
 
 
 def test_its_thread_ends_also_when_the_download_fails() -> None:
+    def fail() -> None:
+        with SideSha256() as side:
+            side.update(bytes(_BATCH_BYTES + 1))
+            raise RuntimeError
+
     before = running()
-    with pytest.raises(RuntimeError), SideSha256() as side:
-        side.update(bytes(_BATCH_BYTES + 1))
-        raise RuntimeError
+    with pytest.raises(RuntimeError):
+        fail()
     assert running() == before
