@@ -11,7 +11,6 @@ import json
 import queue
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -44,6 +43,7 @@ from lab.demo import (
 )
 from lab.folder import LabFolder
 from lab.local_profile import LocalProfile
+from lab.ports import free_port
 
 READY_SECONDS = 60.0
 HEALED_SECONDS = 600.0
@@ -135,9 +135,7 @@ def monitor(profile: LocalProfile) -> Iterator[Monitor]:
     """Run the monitor on the demo's deployment."""
     port = USUAL_PORT
     if not demo.is_free("127.0.0.1", port):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port(["127.0.0.1"])
     config = FOLDER / "monitor.yaml"
     cfy = str(Path(sys.executable).parent / "cfy")
     tier2 = {"kind": "local", "workdir": str(profile.folder / "state"), "cfy": cfy, "refresh_seconds": 3}

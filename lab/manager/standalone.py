@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
-import socket
 import ssl
 import threading
 from collections.abc import Coroutine
@@ -33,6 +32,7 @@ from lab.manager.host import Settings
 from lab.manager.installer import install
 from lab.manager.models import Manager
 from lab.packages import MANAGER_PACKAGE, Package, RpmDatabase
+from lab.ports import free_port
 
 T = TypeVar("T")
 
@@ -163,7 +163,7 @@ class StandaloneManager:
         password: str = PASSWORD,
     ) -> None:
         self.ip, self.password, self.version = ip, password, version
-        self.port = port or _free_port(ip)
+        self.port = port or free_port([ip])
         self._own_thread = thread is None
         self.thread = thread or LoopThread()
         folder.mkdir(parents=True, exist_ok=True)
@@ -295,13 +295,6 @@ class StandaloneManager:
 def _pair(ip: str, authority: bytes, authority_key: bytes) -> tuple[bytes, bytes]:
     # Making a key is what takes longest; the next manager at the same address gets the same one.
     return certificates.make_pair([ip, "localhost"], authority, authority_key)
-
-
-def _free_port(ip: str) -> int:
-    with socket.socket() as probe:
-        probe.bind((ip, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _make_ca(folder: Path) -> tuple[Path, Path]:

@@ -15,6 +15,7 @@ from lab.clock import ManualClock
 from lab.manager import certificates
 from lab.manager.host import Settings
 from lab.manager.standalone import LoopThread, StandaloneManager
+from lab.ports import free_port
 
 CANARY = "canary-7c1f-password"
 
@@ -154,26 +155,6 @@ async def reset_connections(manager: StandaloneManager) -> None:
         if connection.transport is not None:
             connection.transport.abort()
     await asyncio.sleep(0)  # for the loop to notice
-
-
-def free_port(ips: list[str]) -> int:
-    """Find a port that is free on all of these addresses."""
-    for _ in range(50):
-        with socket.socket() as probe:
-            probe.bind((ips[0], 0))
-            port = int(probe.getsockname()[1])
-        if all(_is_free(ip, port) for ip in ips):
-            return port
-    raise RuntimeError("no port is free on all addresses")
-
-
-def _is_free(ip: str, port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind((ip, port))
-        except OSError:
-            return False
-    return True
 
 
 def make_ca(folder: Path) -> tuple[Path, Path]:

@@ -30,7 +30,8 @@ from cmom.errors import (
 )
 from cmom.models import ManagerAccess, Secret
 from lab.manager.standalone import StandaloneManager
-from tests.lab.fleet import CANARY, Fleet, free_port, make_ca
+from lab.ports import free_port
+from tests.lab.fleet import CANARY, Fleet, make_ca
 from tests.lab.wire import RawServer, answer
 
 RawPair = Callable[..., tuple[RawServer, ClusterApi]]

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from cmom.services import activity
+from lab.ports import free_port
 from tests.lab.given_watched import PASSWORD, Watched, eventually
 
 ENVIRONMENT = {"PYTHONWARNINGS": "ignore::DeprecationWarning"}
@@ -188,9 +189,7 @@ def test_the_heal_goes_on_when_the_monitor_ends_and_no_second_one_is_started(
 
 
 def test_it_serves_its_page_and_its_metrics(watched: Watched, tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port(["127.0.0.1"])
     with running(watched, tmp_path, "--dry-run", web={"port": port}) as program:
         all_healthy(program)
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=30) as answer:

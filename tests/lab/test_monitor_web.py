@@ -29,6 +29,7 @@ from cmom.monitor.verdict import State, Verdict
 from cmom.monitor.watch import Monitor
 from cmom.monitor.web import serving
 from lab.manager.standalone import LoopThread
+from lab.ports import free_port
 from tests.lab.given_watched import eventually
 from tests.unit.cmom.monitor.given_fleet import deployment, inventory
 
@@ -182,9 +183,7 @@ def call(url: str, body: Any, method: str = "POST") -> Any:
 @contextmanager
 def browser(folder: Path) -> Iterator[Browser]:
     """Run one, the size of a phone."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port(["127.0.0.1"])
     assert DRIVER is not None
     log = (folder / "driver.log").open("wb")
     driver = subprocess.Popen([DRIVER, f"--port={port}"], stdout=log, stderr=subprocess.STDOUT)
