@@ -11,7 +11,8 @@ GENERATION ?= 4
 WORDS ?=
 
 BIN := $(VENV)/bin
-PYTEST := $(BIN)/pytest -n 2 --dist worksteal --durations 10
+# One more than two cores: a third of the tests' time is waiting.
+PYTEST := $(BIN)/pytest -n 3 --dist worksteal --durations 10
 SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.sh options/*.sh)
 
 .DEFAULT_GOAL := help
