@@ -3,7 +3,7 @@
 # A Python 3.10 or 3.11 to make it with; empty: the one it was made with, else the first that is found.
 PYTHON ?=
 VENV ?= .venv
-# More arguments for pytest: make test ARGS="-k healing"
+# More arguments for pytest or the benchmarks: make test ARGS="-k healing", make bench ARGS="download status"
 ARGS ?=
 # Of the managers that the demo installs: 4 or 5.
 GENERATION ?= 4
@@ -16,7 +16,7 @@ PYTEST := $(BIN)/pytest -n 3 --dist worksteal --durations 10
 SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.sh options/*.sh)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv coverage mutants demo demo-heal demo-meta demo-down test unit lint format reference wagon
+.PHONY: help venv bench coverage mutants demo demo-heal demo-meta demo-down test unit lint format reference wagon
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -51,6 +51,9 @@ coverage: venv ## measure which branches the tests take, those of the real cfy t
 mutants: venv ## change the modules that matter most, and see what no test notices (WORDS="plan store" chooses)
 	@$(BIN)/python -m pip install -q -c constraints.txt cosmic-ray
 	@exec $(BIN)/python scripts/mutants.py $(WORDS)
+
+bench: venv ## measure the numbers to hold, and write benchmarks/RESULTS.md (ARGS="download status" chooses)
+	@exec $(BIN)/python -m benchmarks $(ARGS)
 
 lint: venv ## check style, types, layers, YAML, shell scripts, and that docs/reference.md is not stale
 	$(BIN)/ruff check .

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.download.server import SNAPSHOT, Server, running_server
+from benchmarks.results import Row, add_options, finish
 from cmom.services.snapshots.archive import check_archive, hash_file
 
 RATIO = 1.3
@@ -65,6 +66,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--gigabytes", type=float, default=5.0)
     parser.add_argument("--rounds", type=int, default=3)
+    add_options(parser)
     arguments = parser.parse_args()
     rounds: dict[str, list[dict[str, Any]]] = {"curl": [], "ours": []}
     with tempfile.TemporaryDirectory(prefix="cmom-benchmark-") as name:
@@ -92,11 +94,25 @@ def main() -> int:
     best = {kind: min(told["seconds"] for told in listed) for kind, listed in rounds.items()}
     memory_bytes = max(told["memory_bytes"] for told in rounds["ours"])
     ratio = best["ours"] / best["curl"]
-    print(
-        f"{arguments.gigabytes:g} GB: curl {best['curl']:.1f} s, ours {best['ours']:.1f} s: {ratio:.2f} times"
-    )
-    print(f"memory over what there was before: {memory_bytes / 1e6:.1f} MB")
-    return 0 if ratio <= RATIO and memory_bytes < MEMORY_BYTES else 1
+    rows = [
+        Row(
+            what=f"download of a snapshot of {arguments.gigabytes:g} GB, hashed on the way",
+            bar=f"{RATIO:g} times curl",
+            ratio=f"{ratio:.2f} times curl",
+            measured=f"{best['ours']:.1f} s",
+            beside=f"curl {best['curl']:.1f} s",
+            held=ratio <= RATIO,
+        ),
+        Row(
+            what="memory for it, over what the process had before",
+            bar=f"under {MEMORY_BYTES / 1e6:g} MB, whatever the size",
+            ratio=f"{memory_bytes / (arguments.gigabytes * 1e9):.4f} of the file",
+            measured=f"{memory_bytes / 1e6:.1f} MB",
+            beside=f"the file {arguments.gigabytes * 1000:g} MB",
+            held=memory_bytes < MEMORY_BYTES,
+        ),
+    ]
+    return finish(rows, arguments)
 
 
 if __name__ == "__main__":

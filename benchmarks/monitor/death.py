@@ -21,6 +21,7 @@ from pathlib import Path
 
 import yaml
 
+from benchmarks.results import Row, add_options, finish
 from lab.clock import RealClock
 from lab.daemon import ControlServer
 from lab.local_profile import LocalProfile
@@ -77,6 +78,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--how", choices=["kill", "partition"], default="kill")
     parser.add_argument("--times", type=int, choices=[1, 2, 3], default=1)
+    add_options(parser)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="cmom-benchmark-") as name:
         folder = Path(name)
@@ -87,7 +89,15 @@ def main() -> int:
             found = run(lab, folder, options.how, options.times)
             lab.call(server.close)
     print(f"{options.how}: the heal began {', '.join(f'{one:.1f}' for one in found)} s after the death")
-    return 0 if all(NOT_BEFORE_SECONDS <= one <= BAR_SECONDS for one in found) else 1
+    row = Row(
+        what=f"death of a member ({options.how}) to the start of its heal",
+        bar=f"from {NOT_BEFORE_SECONDS:g} to {BAR_SECONDS:g} s",
+        ratio=f"{max(found) / NOT_BEFORE_SECONDS:.2f} times the silence that is demanded",
+        measured=", ".join(f"{one:.1f} s" for one in found),
+        beside=f"{NOT_BEFORE_SECONDS:g} s of silence, before which nobody is given up",
+        held=all(NOT_BEFORE_SECONDS <= one <= BAR_SECONDS for one in found),
+    )
+    return finish([row], options)
 
 
 def run(lab: LabThread, folder: Path, how: str, times: int) -> list[float]:

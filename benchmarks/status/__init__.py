@@ -1,0 +1,1 @@
+"""How long the status of a cluster takes when a member is black-holed."""
