@@ -7,6 +7,10 @@ VENV ?= .venv
 ARGS ?=
 # Of the managers that the demo installs: 4 or 5.
 GENERATION ?= 4
+# For the soak: how long, and what all its faults follow from; empty: another one each time.
+MINUTES ?= 60
+SEED ?=
+ROUND ?= 1
 # For mutants: words in the paths of the modules that are meant.
 WORDS ?=
 
@@ -16,7 +20,7 @@ PYTEST := $(BIN)/pytest -n 3 --dist worksteal --durations 10
 SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.sh options/*.sh)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv bench coverage mutants demo demo-heal demo-meta demo-down test unit lint format reference wagon
+.PHONY: help venv bench coverage mutants demo demo-heal demo-meta demo-down soak test unit lint format reference wagon
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -35,6 +39,9 @@ demo-meta: venv ## install two clusters, kill one, and show the fleet
 
 demo-down: venv ## stop the demo's machines and remove everything it wrote
 	@exec $(BIN)/python -m lab.demo down
+
+soak: venv ## break three clusters at random for an hour, and see that nothing is lost (MINUTES=10 SEED=7)
+	@exec $(BIN)/python -m lab.soak --minutes $(MINUTES) --round $(ROUND) $(if $(SEED),--seed $(SEED))
 
 test: venv ## run all tests (under 10 minutes on two cores)
 	$(PYTEST) --ignore tests/live $(ARGS) tests

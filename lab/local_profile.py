@@ -11,8 +11,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,6 +104,30 @@ class LocalProfile:
             timeout=timeout_seconds,
             check=False,
         )
+
+    def stop_between_writes(self, process_id: int, deployment_id: str) -> None:
+        """Stop a process group when no file of a deployment is half-written.
+
+        ``cfy`` writes its storage in place, and reads no file of which only half is there: who kills it must
+        not do so just then, or no Tier 2 would recover.
+
+        Raises:
+            ProcessLookupError: There is no such group.
+        """
+        for _ in range(100):
+            os.killpg(process_id, signal.SIGSTOP)
+            if self._is_stored_whole(deployment_id):
+                return
+            os.killpg(process_id, signal.SIGCONT)
+            time.sleep(0.002)
+
+    def _is_stored_whole(self, deployment_id: str) -> bool:
+        try:
+            for path in (self.storage / deployment_id).rglob("*.json"):
+                json.loads(path.read_text())
+        except (ValueError, FileNotFoundError):
+            return False
+        return True
 
     def node_instances(self, deployment_id: str) -> list[dict[str, Any]]:
         """Read a deployment's node instances from the storage (only while nothing writes them)."""

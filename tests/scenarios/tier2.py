@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -80,27 +79,10 @@ class Tier2:
                 time.sleep(0.02)
         finally:
             with suppress(ProcessLookupError):
-                self._stop_between_writes(process.pid)
+                self.profile.stop_between_writes(process.pid, self.deployment)
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         return log.read_text()
-
-    def _stop_between_writes(self, process_id: int) -> None:
-        """Stop the processes when no file of the storage is half-written: of that no Tier 2 would recover."""
-        for _ in range(100):
-            os.killpg(process_id, signal.SIGSTOP)
-            if self._is_stored_whole():
-                return
-            os.killpg(process_id, signal.SIGCONT)
-            time.sleep(0.002)
-
-    def _is_stored_whole(self) -> bool:
-        try:
-            for path in (self.profile.storage / self.deployment).rglob("*.json"):
-                json.loads(path.read_text())
-        except (ValueError, FileNotFoundError):
-            return False
-        return True
 
     @staticmethod
     def _come(moment: str | Callable[[], bool], log: Path) -> bool:

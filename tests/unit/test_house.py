@@ -22,7 +22,7 @@ from cmom.version import __version__
 
 PROJECT = Path(__file__).resolve().parents[2]
 PLUGIN = PROJECT / "plugins" / "cmom"
-SKIPPED_FOLDERS = {".git", ".demo", ".lab", ".hypothesis", "build", "dist", "__pycache__"}
+SKIPPED_FOLDERS = {".git", ".demo", ".lab", ".soak", ".hypothesis", "build", "dist", "__pycache__"}
 BLUEPRINT_FILES = sorted(
     [PLUGIN / "plugin.yaml", *PROJECT.glob("inputs/*.yaml"), *PROJECT.glob("infra/*.yaml")]
 )
