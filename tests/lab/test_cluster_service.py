@@ -499,6 +499,20 @@ def test_a_member_that_is_dead_does_not_hide_that_the_living_refuse_us(make_flee
         Cluster(fleet).service.members()
 
 
+def test_a_leader_whose_password_has_changed_is_not_asked_again_until_it_locks_us_out(
+    make_fleet: MakeFleet,
+) -> None:
+    fleet = make_fleet(3)
+    Cluster(fleet).form()
+    fleet.access = type(fleet.access)("admin", Secret("wrong"), fleet.access.ca_cert_path, fleet.port)
+    began = fleet.clock.now()
+
+    with pytest.raises(AccessRefused):
+        Cluster(fleet).service.members()
+
+    assert fleet.clock.now() == began
+
+
 # Leaving
 
 

@@ -164,6 +164,14 @@ def test_a_dead_machine_is_replaced_by_a_spare_as_long_as_there_is_one(tmp_path:
         target = instance_of(tier2, replica)
         machines.kill(machine_of(machines, replica))
 
+        key = Path(tier2.inputs["ca_key"])
+        key.rename(key.with_name("mislaid"))
+        refused = heal(tier2, target)
+        assert_refused(refused, tier2, "cannot_install")
+        assert f"there is no file {key}" in refused.stdout
+        assert replica in leader_and_replicas(tier2)[1], "it is a member as before"
+        key.with_name("mislaid").rename(key)
+
         healed = heal(tier2, target)
 
         assert healed.returncode == 0, healed.stdout

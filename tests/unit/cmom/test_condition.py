@@ -92,6 +92,21 @@ def test_without_managers_nobody_can_tell() -> None:
     assert judge((), {}, None).condition is Condition.UNKNOWN
 
 
+def test_who_looks_at_credentials_beside_replicas_is_the_leader() -> None:
+    answers = {
+        IPS[0]: Answer(Stand.REFUSES_US, "10.0.0.1 refused."),
+        IPS[1]: Answer(Stand.REPLICA),
+        IPS[2]: Answer(Stand.SILENT),
+    }
+
+    verdict = judge(IPS[:3], answers, None)
+
+    assert verdict.condition is Condition.UNKNOWN
+    assert verdict.reason.startswith(
+        "The member that seems to lead refuses our credentials. 10.0.0.1 refused."
+    )
+
+
 def test_a_leader_of_one_is_ready() -> None:
     verdict = judge(IPS[:1], {IPS[0]: Answer(Stand.LEADER)}, HEALTHY[:1])
     assert (verdict.condition, verdict.reason) == (Condition.READY, "")

@@ -186,6 +186,23 @@ def test_once_it_is_removed_a_heal_goes_on_also_when_the_machine_answers(phase: 
     assert verdict.steps == (HealStep.REBUILD,)
 
 
+def test_a_member_that_could_not_be_installed_again_is_not_removed() -> None:
+    found = situation(unfit="ca_key: there is no file ca_key.pem")
+
+    assert reasons(found) == [Reason.CANNOT_INSTALL]
+    assert may_heal(found).decision is Decision.REFUSE
+    assert "ca_key: there is no file" in may_heal(found).text
+    # One that was removed before waits for the files, too; one that is installed already needs them no more.
+    assert reasons(replace(found, phase=Phase.REMOVED, members=TWO_LIVE)) == [Reason.CANNOT_INSTALL]
+    assert reasons(replace(found, phase=Phase.REINSTALLED, members=TWO_LIVE)) == []
+
+
+def test_what_installing_takes_is_nothing_to_ask_for_where_nothing_is_installed() -> None:
+    found = situation(unfit="gone", ssh_answers=True, steps=(HealStep.RESTART_SERVICES, HealStep.REBUILD))
+
+    assert may_heal(found).steps == (HealStep.RESTART_SERVICES,)
+
+
 def test_a_heal_that_was_cut_off_before_the_removal_decides_anew() -> None:
     assert reasons(situation(phase=Phase.FOUND, ssh_answers=True)) == [Reason.TARGET_ALIVE]
 
@@ -337,6 +354,7 @@ def situations() -> st.SearchStrategy[Situation]:
         other_execution=words,
         paused=words,
         renewal=st.sampled_from(Renewal),
+        unfit=words,
         steps=st.lists(st.sampled_from(HealStep), unique=True).map(tuple),
         can_reboot=st.booleans(),
         tries=st.integers(0, MAX_TRIES + 1),

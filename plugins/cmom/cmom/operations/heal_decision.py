@@ -25,6 +25,7 @@ from cmom.services import activity
 from cmom.services.healing import HEAL_WORKFLOW, evidence, record
 from cmom.services.healing.journal import Journal
 from cmom.services.healing.plan import may_heal, parse_steps
+from cmom.services.healing.provisions import why_unfit
 from cmom.services.healing.situation import (
     Decision,
     HealStep,
@@ -45,13 +46,13 @@ class _Target:
 
     Attributes:
         host: Its machine, as it is or was.
-        ssh_port: Of its machine.
+        properties: Of the manager's node.
         journal: Of an earlier heal of it.
     """
 
     instance_id: str
     host: Host
-    ssh_port: int
+    properties: Mapping[str, Any]
     journal: Journal | None
 
 
@@ -117,11 +118,12 @@ def _target(ctx: Any, instance_id: str) -> _Target:
         host = installed.host
     else:
         raise ActionRequired(f"{instance_id} is not installed, so there is nothing to heal.")
-    return _Target(instance_id, host, int(relationship.target.node.properties["ssh_port"]), journal)
+    return _Target(instance_id, host, relationship.target.node.properties, journal)
 
 
 def _look_around(ctx: Any, target: _Target) -> tuple[evidence.Signs, evidence.Testimony]:
-    signs = evidence.signs_of_life(target.host, target.ssh_port, int(ctx.node.properties["rest_port"]))
+    ssh_port, rest_port = int(target.properties["ssh_port"]), int(ctx.node.properties["rest_port"])
+    signs = evidence.signs_of_life(target.host, ssh_port, rest_port)
     if not member_records(ctx.instance):
         return signs, evidence.Testimony(silence="No manager of the cluster is installed.")
     with cluster_of(ctx, ctx, leader_seconds=_LOOK_SECONDS) as cluster:
@@ -157,6 +159,7 @@ def _situation(
         other_execution=others,
         paused=record.paused_in_words(stored, now),
         renewal=Renewal.SPARE if journal is not None and journal.spare_ip else renewal,
+        unfit=why_unfit(target.properties),
         steps=_steps(properties),
         can_reboot=can_reboot,
         tries=record.tries(stored, target.instance_id),

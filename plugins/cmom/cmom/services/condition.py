@@ -80,7 +80,10 @@ def judge(
     if all(answer.stand is Stand.SILENT for answer in heard.values()):
         return Verdict(Condition.DOWN, sentences("No member answers.", heard))
     stands = {answer.stand for answer in heard.values()}
-    if Stand.REPLICA in stands:
+    if {Stand.REPLICA, Stand.REFUSES_US} <= stands:
+        # A replica says what it is without looking at credentials.
+        head = "The member that seems to lead refuses our credentials."
+    elif Stand.REPLICA in stands:
         head = "Replicas answer, but none of the members leads: an election, or a leader out of our reach."
     elif stands <= {Stand.NO_ROUTE, Stand.SILENT}:
         head = "The network of this machine is in doubt."

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from cmom.clients.cluster_api import ClusterApi, ClusterState
 from cmom.errors import (
+    AccessRefused,
     ActionRequired,
     CmomError,
     DeadlinePassed,
@@ -105,7 +106,8 @@ class ClusterConnection:
 
         Raises:
             ActionRequired: Nobody leads, and all of those that answered at all refused us
-                (credentials, certificate).
+                (credentials, certificate), or one of them refused our credentials: a replica never looks at
+                them, so that is the leader, and it locks the account of who asks again and again.
         """
         answers = self._ask(enough=lambda state: state.initialized)
         self._last_round = " ".join(
@@ -119,6 +121,9 @@ class ClusterConnection:
             if not isinstance(failure, CmomError):
                 raise failure
         heard = [answer for answer in answers.values() if not isinstance(answer, ManagerUnreachable)]
+        for failure in failures:
+            if isinstance(failure, AccessRefused):
+                raise failure
         if heard and all(isinstance(answer, ActionRequired) for answer in heard):
             raise next(failure for failure in failures if isinstance(failure, ActionRequired))
         return None

@@ -210,15 +210,14 @@ def _of_target(situation: Situation, steps: tuple[HealStep, ...]) -> Iterable[Fi
     if situation.removed:
         if situation.phase not in _OURS_AGAIN:
             yield from _of_listing(situation)
-            if situation.renewal is Renewal.NONE:
-                yield _no_machine(situation)
+            yield from _of_replacing(situation)
         return
     if not steps:
         yield _no_step(situation)
     if steps or not situation.alive:
         yield from _of_listing(situation)
-    if HealStep.REBUILD in steps and situation.renewal is Renewal.NONE:
-        yield _no_machine(situation)
+    if HealStep.REBUILD in steps:
+        yield from _of_replacing(situation)
 
 
 def _of_listing(situation: Situation) -> Iterable[Finding]:
@@ -257,10 +256,17 @@ def _no_step(situation: Situation) -> Finding:
     )
 
 
-def _no_machine(situation: Situation) -> Finding:
-    return Finding(
-        Reason.NO_MACHINE,
-        f"There is nothing to replace the machine of {situation.target_name} with: no rebuild_command is "
-        "given, and "
-        "hosts has no spare. Add one of them, or rebuild the deployment.",
-    )
+def _of_replacing(situation: Situation) -> Iterable[Finding]:
+    """Say why the member could not come back once it is removed."""
+    if situation.renewal is Renewal.NONE:
+        yield Finding(
+            Reason.NO_MACHINE,
+            f"There is nothing to replace the machine of {situation.target_name} with: no rebuild_command is "
+            "given, and "
+            "hosts has no spare. Add one of them, or rebuild the deployment.",
+        )
+    if situation.unfit:
+        yield Finding(
+            Reason.CANNOT_INSTALL,
+            f"No manager could be installed in the place of {situation.target_name}: {situation.unfit}",
+        )

@@ -64,6 +64,7 @@ class Reason(str, enum.Enum):
     SEEN_BY_PEERS = "seen_by_peers"
     NO_MAJORITY = "no_majority"
     NO_MACHINE = "no_machine"
+    CANNOT_INSTALL = "cannot_install"
     NO_STEP = "no_step"
     TOO_SOON = "too_soon"
     TOO_MANY_TRIES = "too_many_tries"
@@ -88,6 +89,7 @@ class Situation:
         other_execution: Which other execution of the deployment runs; empty for none.
         paused: Until when and why healing is paused; empty when it is not.
         renewal: How its machine would be replaced.
+        unfit: Why no manager could be installed on it then, in words: what that takes is gone from Tier 2.
         steps: What may be tried, in this order.
         can_reboot: Whether its machine can be rebooted without logging in to it.
         tries: How many heals of it were in vain, in a row.
@@ -108,6 +110,7 @@ class Situation:
     other_execution: str = ""
     paused: str = ""
     renewal: Renewal = Renewal.CLOUD
+    unfit: str = ""
     steps: tuple[HealStep, ...] = (HealStep.REBUILD,)
     can_reboot: bool = False
     tries: int = 0
