@@ -156,7 +156,7 @@ def test_a_heal_and_another_execution_keep_out_of_each_others_way(
     assert_healed(tier2, members=2)
 
 
-def test_a_dead_machine_is_replaced_by_a_spare_as_long_as_there_is_one(tmp_path: Path) -> None:
+def test_a_dead_machine_is_replaced_by_a_spare_or_else_by_one_that_was_repaired(tmp_path: Path) -> None:
     with machines_for_healing(tmp_path / "lab", machines=3) as machines:
         tier2 = installed(tmp_path, machines, rebuild_command="", num_of_instances=2)
         leader, (replica,) = leader_and_replicas(tier2)
@@ -186,6 +186,15 @@ def test_a_dead_machine_is_replaced_by_a_spare_as_long_as_there_is_one(tmp_path:
 
         machines.kill(machine_of(machines, spare))
         assert_refused(heal(tier2, target), tier2, "no_machine")
+
+        machines.start(machine_of(machines, replica))  # somebody has repaired it, and all is on it still
+        healed = heal(tier2, target)
+
+        assert healed.returncode == 0, healed.stdout
+        assert "what was left of its manager is removed" in healed.stdout
+        assert_healed(tier2, members=2)
+        held = tier2.properties("infrastructure")["allocations"].values()
+        assert {entry["ip"] for entry in held} == {leader, replica}
 
 
 def test_a_heal_that_fails_is_tried_again_until_it_succeeds(tmp_path: Path, machines: LabThread) -> None:

@@ -81,6 +81,26 @@ def test_with_nothing_but_a_dead_machine_left_the_refusal_names_it():
         pool.take(HOSTS[:1], {}, "a", avoid={"10.0.0.21"})
 
 
+def test_what_takes_the_place_of_the_dead_has_not_died_itself_or_was_repaired():
+    asked = []
+
+    def replacements(retired, answering=()):
+        def answers(entry):
+            asked.append(pool.address_of(entry))
+            return pool.address_of(entry) in answering
+
+        ledger = {"host_a": HOSTS[0]}
+        found = pool.replacements(HOSTS, ledger, retired=retired, answers=answers)
+        return [pool.address_of(entry) for entry in found]
+
+    one, two, three = (pool.address_of(host) for host in HOSTS[:3])
+    assert replacements(()) == [two, three]
+    assert replacements({two}, {two}) == [three]
+    assert asked == []
+    assert replacements({one, two, three}, {one, three}) == [three]
+    assert replacements({two, three}) == []
+
+
 def test_spares_are_what_nobody_holds():
     ledger = pool.take(HOSTS, {}, "a").ledger
     assert pool.spares(HOSTS, ledger) == (HOSTS[1], HOSTS[2])

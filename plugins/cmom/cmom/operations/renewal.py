@@ -64,7 +64,7 @@ def clear(ctx: Any, host: Mapping[str, str], **_: Any) -> None:
 @operation
 def replace(ctx: Any, dead: Mapping[str, str], ssh_port: int, **_: Any) -> None:
     """Give the host a spare of the pool instead of a machine that is dead; one that it has and that lives it
-    keeps.
+    keeps. One that has died before is taken when there is no other and it answers again.
 
     Args:
         ctx: The context of the relationship to the pool.
@@ -80,10 +80,16 @@ def replace(ctx: Any, dead: Mapping[str, str], ssh_port: int, **_: Any) -> None:
     target = ctx.target.node.properties
     entries = target[target["entries_from"]]
 
+    def answers(entry: pool.Entry) -> bool:
+        host = pool.host_of(entry)
+        return host.ip not in gone and bool(ssh_greeting(host.public_ip, int(ssh_port)))
+
     def swap(properties: runtime.Properties) -> dict[str, Any]:
         retired = sorted({*(properties.get(runtime.RETIRED) or ()), *gone})
         ledger = pool.give_back(properties.get(runtime.ALLOCATIONS) or {}, ctx.source.instance.id)
-        allocation = pool.take(entries, ledger, ctx.source.instance.id, avoid=retired)
+        free = pool.replacements(entries, ledger, retired=retired, answers=answers)
+        avoid = set(map(pool.address_of, entries)) - set(map(pool.address_of, free))
+        allocation = pool.take(entries, ledger, ctx.source.instance.id, avoid=avoid)
         properties[runtime.ALLOCATIONS], properties[runtime.RETIRED] = allocation.ledger, retired
         return allocation.entry
 

@@ -8,7 +8,7 @@ user who adds a host name to an entry later has not added a machine.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +74,25 @@ def spares(
     return tuple(
         dict(entry) for entry in entries if address_of(entry) not in held and address_of(entry) not in avoid
     )
+
+
+def replacements(
+    entries: Iterable[Entry],
+    ledger: Ledger,
+    *,
+    retired: Collection[str],
+    answers: Callable[[Entry], bool],
+) -> tuple[dict[str, Any], ...]:
+    """Return the entries that may take the place of a machine that is dead, in the user's order.
+
+    Args:
+        retired: Addresses of machines that have died in this deployment before. They are used only when
+            there is no other, and when they answer: then somebody has repaired them.
+        answers: Tells whether a machine answers; asked of retired ones alone.
+    """
+    listed = list(entries)
+    fresh = spares(listed, ledger, avoid=retired)
+    return fresh or tuple(entry for entry in spares(listed, ledger) if answers(entry))
 
 
 def take(

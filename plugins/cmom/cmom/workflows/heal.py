@@ -202,7 +202,8 @@ class _Heal:
         )
         self._refresh()
         spare = self._target.held_host()
-        if journal.spare_ip == spare.ip:  # an earlier try has failed on it
+        if journal.spare_ip == spare.ip or spare.ip in self._target.retired:
+            # An earlier try has failed on it, or it was a member that died.
             self._on_manager("clear", host=_as_plain_data(spare))
         self._note(
             machine=f"{spare.public_ip}, a spare, instead of {journal.public_ip}",

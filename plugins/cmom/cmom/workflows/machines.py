@@ -9,6 +9,7 @@ from typing import Any
 from cloudify.plugins.lifecycle import is_host_node
 
 from cmom import runtime
+from cmom.clients.probes import ssh_greeting
 from cmom.errors import ActionRequired
 from cmom.models import Host
 from cmom.services import pool
@@ -53,6 +54,13 @@ class HealTarget:
         """How long the rebuild command may take."""
         return float(self.cluster.node.properties["heal_rebuild_timeout_seconds"])
 
+    @property
+    def retired(self) -> frozenset[str]:
+        """The addresses of machines that have died in this deployment."""
+        assert self.pool is not None
+        stored = self.pool.target_node_instance.runtime_properties
+        return frozenset(stored.get(runtime.RETIRED) or ())
+
     def held_host(self) -> Host:
         """Return the machine that the host's node instance holds now."""
         assert self.pool is not None
@@ -94,11 +102,11 @@ def _target(ctx: Any, manager: Any) -> HealTarget:
     machine = tuple(sorted((one for one in whole if one.id not in holders), key=lambda one: str(one.id)))
     server = next((one for one in machine if is_host_node(one)), None)
     to_pool = next(iter(holders.values()), None)
-    renewal, command = _renewal(server, to_pool)
+    renewal, command = _renewal(server, to_pool, int(manager.node.properties["ssh_port"]))
     return HealTarget(clusters[0], manager, machine, server, to_pool, renewal, command)
 
 
-def _renewal(server: Any | None, to_pool: Any | None) -> tuple[Renewal, Any]:
+def _renewal(server: Any | None, to_pool: Any | None, ssh_port: int) -> tuple[Renewal, Any]:
     if server is not None:
         return Renewal.CLOUD, None
     if to_pool is None:
@@ -108,10 +116,11 @@ def _renewal(server: Any | None, to_pool: Any | None) -> tuple[Renewal, Any]:
     if properties.get("rebuild_command"):
         return Renewal.REBUILD_COMMAND, properties["rebuild_command"]
     stored = infrastructure.runtime_properties
-    free = pool.spares(
+    free = pool.replacements(
         properties[properties["entries_from"]],
         stored.get(runtime.ALLOCATIONS) or {},
-        avoid=stored.get(runtime.RETIRED) or (),
+        retired=stored.get(runtime.RETIRED) or (),
+        answers=lambda entry: bool(ssh_greeting(pool.host_of(entry).public_ip, ssh_port)),
     )
     return (Renewal.SPARE if free else Renewal.NONE), None
 

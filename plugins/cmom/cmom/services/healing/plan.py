@@ -262,8 +262,8 @@ def _of_replacing(situation: Situation) -> Iterable[Finding]:
         yield Finding(
             Reason.NO_MACHINE,
             f"There is nothing to replace the machine of {situation.target_name} with: no rebuild_command is "
-            "given, and "
-            "hosts has no spare. Add one of them, or rebuild the deployment.",
+            "given, hosts has no spare, and no machine that was replaced before answers again. Add one of "
+            "them, or repair one and heal again.",
         )
     if situation.unfit:
         yield Finding(
