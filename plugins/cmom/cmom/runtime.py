@@ -51,6 +51,7 @@ HOSTNAME = "hostname"
 # On a manager.
 SSH_HOST_KEY = "ssh_host_key"
 SCRIPTS = "scripts"
+LEAVING = "leaving"  # why it has not left its cluster, though it was asked to
 
 # On the cluster; the outputs read the first two.
 CLUSTER_IPS = "cluster_ips"

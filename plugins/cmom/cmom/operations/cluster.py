@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import Any
@@ -11,6 +13,7 @@ from cmom.errors import ActionRequired, CmomError
 from cmom.models import Host
 from cmom.operations.connections import (
     LEADER_SECONDS,
+    WHOLE_UNINSTALL,
     cluster_of,
     common_version,
     hosts_of,
@@ -27,7 +30,6 @@ from cmom.services.status import ClusterStatus, Previous, summarise
 
 # How long to look for a leader when the cluster is going anyway.
 _FAREWELL_SECONDS = 10.0
-_WHOLE_UNINSTALL = "uninstall"
 
 
 @operation
@@ -57,8 +59,13 @@ def join(ctx: Any, **_: Any) -> None:
         if cluster.rejoin(host):
             ctx.logger.info("%s has joined the cluster.", host.public_ip)
     outcomes = finish_late(ctx, ctx.source.instance, ctx.target.node, host)
-    if outcomes is not None:
-        change_properties(ctx.target.instance, lambda stored: stored.update({runtime.SCRIPTS: outcomes}))
+
+    def remember(stored: runtime.Properties) -> None:
+        stored.pop(runtime.LEAVING, None)
+        if outcomes is not None:
+            stored[runtime.SCRIPTS] = outcomes
+
+    change_properties(ctx.target.instance, remember)
     look(ctx, ctx.source)
 
 
@@ -91,17 +98,38 @@ def leave(ctx: Any, **_: Any) -> None:
     host = _target_host(ctx)
     if host is None:
         return
-    if ctx.workflow_id == _WHOLE_UNINSTALL:
+    if ctx.workflow_id == WHOLE_UNINSTALL:
         try:
             with cluster_of(ctx, ctx.source, leader_seconds=_FAREWELL_SECONDS) as cluster:
                 cluster.say_farewell(host)
         except CmomError as error:
             ctx.logger.info("%s goes with the cluster as a whole (%s)", host.public_ip, error)
         return
-    with cluster_of(ctx, ctx.source, leader_seconds=LEADER_SECONDS) as cluster:
-        if cluster.remove(host):
-            ctx.logger.info("%s has left the cluster.", host.public_ip)
-    look(ctx, ctx.source)
+    with _leaving(ctx.target.instance), cluster_of(ctx, ctx.source, leader_seconds=LEADER_SECONDS) as cluster:
+        changed = cluster.remove(host)
+    if changed:
+        ctx.logger.info("%s has left the cluster.", host.public_ip)
+    is_last = len(member_records(ctx.source.instance)) == 1
+    look(ctx, ctx.source, gone=None if is_last else host)
+
+
+@contextmanager
+def _leaving(manager: Any) -> Iterator[None]:
+    """Note on a manager why it has not left, for the engine goes on after an ``unlink`` that failed.
+
+    What is noted keeps `cmom.operations.manager.stop` from letting the machine go.
+    """
+
+    def note(reason: str) -> None:
+        change_properties(manager, lambda stored: stored.update({runtime.LEAVING: reason}))
+
+    note("it was interrupted while it left")
+    try:
+        yield
+    except CmomError as error:
+        note(str(error))
+        raise
+    change_properties(manager, lambda stored: stored.pop(runtime.LEAVING, None))
 
 
 @operation
@@ -121,11 +149,17 @@ def _target_host(ctx: Any) -> Host | None:
     return runtime.load_host(ctx.target.instance.runtime_properties)
 
 
-def look(ctx: Any, subject: Any) -> ClusterStatus:
-    """Collect the status, store it, and return it. `subject` has the cluster's node and instance."""
+def look(ctx: Any, subject: Any, gone: Host | None = None) -> ClusterStatus:
+    """Collect the status, store it, and return it.
+
+    Args:
+        ctx: The operation's context.
+        subject: Has the cluster's node and instance.
+        gone: A member that has just left, and is installed still.
+    """
     before = subject.instance.runtime_properties
     previous = Previous(before.get(runtime.STATUS) or {}, before.get(runtime.CLUSTER_IPS) or {})
-    seen = _seen(ctx, subject, previous)
+    seen = _seen(ctx, subject, previous, gone)
     output = {**seen.status_output(), runtime.LAST_BACKUP: last_backup(ctx, subject)}
 
     def store(properties: runtime.Properties) -> None:
@@ -136,9 +170,9 @@ def look(ctx: Any, subject: Any) -> ClusterStatus:
     return seen
 
 
-def _seen(ctx: Any, subject: Any, previous: Previous) -> ClusterStatus:
+def _seen(ctx: Any, subject: Any, previous: Previous, gone: Host | None) -> ClusterStatus:
     if not member_records(subject.instance):
         return summarise((), {}, previous, datetime.now(timezone.utc))
     wait_seconds = float(subject.node.properties["status_timeout_seconds"])
-    with cluster_of(ctx, subject, missing=missing_members(subject.instance)) as cluster:
+    with cluster_of(ctx, subject, missing=missing_members(subject.instance), gone=gone) as cluster:
         return cluster.status(previous, wait_seconds=wait_seconds)

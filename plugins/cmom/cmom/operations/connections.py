@@ -40,6 +40,7 @@ __all__ = [
 MEMBER_RELATIONSHIP = "cloudify.relationships.cmom.has_member"
 
 _WHOLE_INSTALL = "install"
+WHOLE_UNINSTALL = "uninstall"
 
 # Longer than an election takes.
 LEADER_SECONDS = 120.0
@@ -103,7 +104,12 @@ def hosts_of(records: Iterable[ManagerRecord]) -> tuple[Host, ...]:
 
 @contextmanager
 def cluster_of(
-    ctx: Any, subject: Any, *, leader_seconds: float = LEADER_SECONDS, missing: Iterable[Host] = ()
+    ctx: Any,
+    subject: Any,
+    *,
+    leader_seconds: float = LEADER_SECONDS,
+    missing: Iterable[Host] = (),
+    gone: Host | None = None,
 ) -> Iterator[Cluster]:
     """Give the cluster whose node is `subject` (``ctx``, or a relationship's source).
 
@@ -114,6 +120,7 @@ def cluster_of(
         subject: Has the node and the instance of the cluster.
         leader_seconds: How long to look for a leader when one is needed.
         missing: Members that are to be there and are not installed at present.
+        gone: One that is installed and no member any more.
 
     Raises:
         ActionRequired: It has no managers, or they are of different versions.
@@ -134,7 +141,7 @@ def cluster_of(
         leader_seconds=leader_seconds,
     )
     spec = ClusterSpec(
-        hosts=(*hosts_of(records), *missing),
+        hosts=(*(host for host in hosts_of(records) if host != gone), *missing),
         access=manager_access(properties),
         version=version,
         logger=ctx.logger,

@@ -11,6 +11,7 @@ from cmom import runtime
 from cmom.clients import rpm
 from cmom.errors import ActionRequired
 from cmom.models import Host, Package, Version
+from cmom.operations.connections import WHOLE_UNINSTALL
 from cmom.operations.glue import change_properties, operation
 from cmom.operations.sites import installer_on, site_on
 from cmom.runtime import ManagerRecord
@@ -59,6 +60,23 @@ def start(ctx: Any, **_: Any) -> None:
         stored[runtime.SCRIPTS] = [asdict(outcome) for outcome in outcomes]
 
     change_properties(ctx.instance, remember)
+
+
+@operation
+def stop(ctx: Any, **_: Any) -> None:
+    """Let go of a manager only when it has left its cluster.
+
+    The engine goes on to delete a machine also when the operation failed that should have taken its manager
+    out of the cluster. Here it stops, and nothing is lost.
+
+    Raises:
+        ActionRequired: The manager was asked to leave, and is a member still.
+    """
+    reason = ctx.instance.runtime_properties.get(runtime.LEAVING)
+    if reason and ctx.workflow_id not in (WHOLE_UNINSTALL, HEAL_WORKFLOW):
+        raise ActionRequired(
+            f"{ctx.instance.id} is a member of its cluster still, so its machine stays as it is: {reason}"
+        )
 
 
 @operation
