@@ -69,6 +69,8 @@ class Damage:
             return False
         names = ", ".join(machines)
         until = f"for {event.seconds:.0f} s" if event.seconds else "until it is healed"
+        if event.kind == "failing_snapshot":
+            until = "once"
         self.timeline.note("fault", f"{event.kind} {event.detail} {cluster}: {names} {until}")
         if event.kind == "failing_snapshot":
             self.lab.call(self._fail_snapshot, machines[0])
@@ -87,6 +89,8 @@ class Damage:
         now = self.timeline.now()
         due = [one for one in self.active if all_of_them or one.until <= now]
         self.active = [one for one in self.active if one not in due]
+        if all_of_them:
+            self.lab.call(self._let_snapshots_succeed)
         for one in due:
             self.timeline.note(
                 "fault", f"the end of {one.event.kind} {one.event.detail}: {', '.join(one.machines)}"
@@ -143,6 +147,11 @@ class Damage:
         manager = self.lab.machine(name).manager
         if manager is not None:
             manager.script(Script("create_snapshot", error="No space left on device"))
+
+    def _let_snapshots_succeed(self) -> None:
+        for machine in self.lab.lab.machines.values():
+            if machine.manager is not None:
+                machine.manager.database.engine.scripts.clear()
 
     def _renew(self, names: Sequence[str]) -> None:
         """Put onto machines what still lasts of the faults on them."""
