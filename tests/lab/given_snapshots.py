@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cmom.clients.cluster_api import ClusterApi
-from cmom.clients.transport import Timeouts
+from cmom.clients.limits import Timeouts
 from cmom.models import Version
 from cmom.runtime import BackupRecord
 from cmom.services.cluster import ClusterService

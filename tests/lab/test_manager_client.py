@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from cmom.clients.cluster_api import ClusterApi
+from cmom.clients.limits import Timeouts, time_limit
 from cmom.clients.manager import ManagerClient
-from cmom.clients.transport import Timeouts, time_limit
 from cmom.errors import (
     AccessRefused,
     ActionRequired,

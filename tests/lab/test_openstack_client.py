@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from cmom.clients import openstack_calls as calls
-from cmom.clients.openstack import COMPUTE, CloudRefused, CloudUnreachable, OpenStack
+from cmom.clients.openstack import COMPUTE, TIMEOUTS, OpenStack
 from cmom.clients.openstack_access import CloudAccess
 from cmom.clients.openstack_calls import ServerRequest
+from cmom.clients.openstack_errors import CloudRefused, CloudUnreachable
 from cmom.errors import AccessRefused, ActionRequired, TryAgainLater
 from cmom.models import Secret
 from cmom.services.cloud import Patience, ServerKeeper
@@ -212,14 +213,12 @@ def test_a_server_that_was_not_recorded_is_adopted(cloud: CloudThread) -> None:
     assert recorder.ids == [made]
 
 
-def test_an_answer_that_was_lost_is_no_second_server(
-    cloud: CloudThread, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("cmom.clients.openstack._READ_SECONDS", 0.5)
+def test_an_answer_that_was_lost_is_no_second_server(cloud: CloudThread) -> None:
     cloud.fault("hang", r"/compute/v2.1/servers$", method="POST", times=1)
     wanted, recorder = request_on(cloud), Recorder()
+    impatient = OpenStack(access_of(cloud), replace(TIMEOUTS, read_seconds=0.5))
     with pytest.raises(CloudUnreachable):
-        keeper_of(cloud).ensure_server(wanted, recorder)
+        ServerKeeper(impatient, LOGGER, PATIENCE).ensure_server(wanted, recorder)
     assert recorder.ids == []
 
     keeper_of(cloud).ensure_server(wanted, recorder)

@@ -9,9 +9,10 @@ from dataclasses import replace
 
 import pytest
 
-from cmom.clients.openstack import CloudRefused, CloudUnreachable, OpenStack
+from cmom.clients.openstack import TIMEOUTS, OpenStack
 from cmom.clients.openstack_access import CloudAccess
-from cmom.clients.openstack_network import PortRequest, listing
+from cmom.clients.openstack_errors import CloudRefused, CloudUnreachable
+from cmom.clients.openstack_network import PortRequest, ports_marked
 from cmom.errors import ActionRequired
 from cmom.services.cloud_network import NetworkKeeper
 from lab.openstack.models import Quota
@@ -98,7 +99,7 @@ def test_what_is_recorded_is_left_alone(cloud: CloudThread, path: str, make: Cal
 def test_what_was_made_and_not_recorded_is_adopted(
     cloud: CloudThread, path: str, make: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cmom.clients.openstack._READ_SECONDS", 0.5)
+    monkeypatch.setattr("cmom.clients.openstack.TIMEOUTS", replace(TIMEOUTS, read_seconds=0.5))
     cloud.fault("hang", path, method="POST", times=1)
     with pytest.raises(CloudUnreachable):
         make(cloud)
@@ -240,4 +241,4 @@ def test_all_pages_of_a_list_are_looked_at(cloud: CloudThread, monkeypatch: pyte
     for name in names:
         keeper_of(cloud).ensure_port(replace(port_on(cloud), name=name))
 
-    assert {port["name"] for port in listing(session(cloud), "ports", "looking")} == names
+    assert {port.name for port in ports_marked(session(cloud), MARK)} == names

@@ -75,6 +75,12 @@ def refused(engine: Engine, capfd: pytest.CaptureFixture[str]) -> str:
             ["[server_", "Block Device Mapping"],
             id="an image and a device to boot from",
         ),
+        pytest.param(
+            "private_ip",
+            {"os_device_mapping": [{"boot_index": "0", "sourcetype": "image"}]},
+            ["[infrastructure_", "os_device_mapping[0].sourcetype", "did you mean 'source_type'?"],
+            id="a mistyped device",
+        ),
         pytest.param("private_ip", {}, ["[server_", "Quota exceeded", "0 of 0 instances"], id="quota"),
         pytest.param(
             "floating_ip",

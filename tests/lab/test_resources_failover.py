@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cmom.clients.cluster_api import ClusterApi
-from cmom.clients.transport import Timeouts
+from cmom.clients.limits import Timeouts
 from cmom.errors import TryAgainLater
 from cmom.models import Version
 from cmom.services.cluster import ClusterService

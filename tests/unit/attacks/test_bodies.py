@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
-import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,58 +19,7 @@ from cmom.clients.snapshot_archive import _extent
 from cmom.errors import ActionRequired, CmomError, TryAgainLater
 from lab.rpm_builder import build_rpm
 from tests.unit.attacks.odd import NASTY_WORDS
-
-Talk = Callable[[socket.socket, bytes, threading.Event], None]
-
-
-@contextmanager
-def server(talk: Talk) -> Iterator[tuple[int, list[bytes]]]:
-    """An HTTP server on this machine that says what `talk` says; gives its port, and the requests' heads."""
-    over, heads = threading.Event(), []
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(0.05)
-
-        def serve() -> None:
-            while not over.is_set():
-                try:
-                    connection, _ = listener.accept()
-                except TimeoutError:
-                    continue
-                with connection:
-                    connection.settimeout(5)
-                    heads.append(connection.recv(65536))
-                    try:
-                        talk(connection, heads[-1], over)
-                    except OSError:
-                        continue
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        try:
-            yield int(listener.getsockname()[1]), heads
-        finally:
-            over.set()
-            thread.join(10)
-
-
-def saying(answer: bytes) -> Talk:
-    return lambda connection, _head, _over: connection.sendall(answer)
-
-
-def drip(connection: socket.socket, _head: bytes, over: threading.Event) -> None:
-    """A body of a gigabyte, a byte now and then."""
-    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
-    while not over.is_set():
-        connection.sendall(b"x")
-        over.wait(0.02)
-
-
-def drip_headers(connection: socket.socket, _head: bytes, over: threading.Event) -> None:
-    """A header that does not end."""
-    connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
-    while not over.is_set():
-        connection.sendall(b"x")
-        over.wait(0.02)
+from tests.unit.attacks.talking import Talk, drip, drip_headers, saying, server
 
 
 @pytest.mark.parametrize("talk", [drip, drip_headers])

@@ -21,8 +21,9 @@ import requests
 from cloudify_rest_client.client import CloudifyClient, HTTPClient
 from cloudify_rest_client.exceptions import CloudifyClientError
 
+from cmom.clients.limits import Timeouts, time_limit
 from cmom.clients.rest_errors import Conversation, error_for, read_error, rest_errors
-from cmom.clients.transport import LimitedSession, Timeouts, time_limit
+from cmom.clients.transport import LimitedSession
 from cmom.clients.urls import is_host
 from cmom.errors import ActionRequired, UnexpectedAnswer
 from cmom.models import ManagerAccess, Secret, Version

@@ -11,44 +11,29 @@ microversion 2.15 is used, and that only for server groups.
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 import requests
 
+from cmom.clients import openstack_errors as errors
+from cmom.clients.limits import Timeouts, time_limit
 from cmom.clients.masking import Masker, without_credentials
 from cmom.clients.openstack_access import CloudAccess
-from cmom.errors import AccessRefused, ActionRequired, CmomError, TryAgainLater
+from cmom.clients.openstack_errors import CloudRefused, CloudUnexpected, CloudUnreachable, first_up, short
+from cmom.clients.openstack_identity import Login, endpoints
+from cmom.clients.transport import AnswerTooLarge, CloudSession
+from cmom.errors import ActionRequired
 
 COMPUTE, IMAGE, NETWORK = "compute", "image", "network"
 
-_CONNECT_SECONDS, _READ_SECONDS = 10.0, 60.0
-_MAX_MESSAGE = 500
-_OLD_IDENTITY = "/v2.0"
+TIMEOUTS = Timeouts(connect_seconds=10.0, read_seconds=60.0, total_seconds=120.0)
+CONVERSATION_SECONDS = 3600.0
 # What an endpoint in the catalogue must end with; operators register it with the version or without.
 _VERSIONS = {COMPUTE: "/v2", IMAGE: "/v2", NETWORK: "/v2.0"}
 _APPENDED = {COMPUTE: "/v2.1", IMAGE: "/v2", NETWORK: "/v2.0"}
-
-
-class CloudUnreachable(TryAgainLater):
-    """A service of the cloud gave no answer, or one that says it is not well."""
-
-
-class CloudConflict(CloudUnreachable):
-    """409: what is asked for does not go together with what is there, now or at all."""
-
-
-class CloudRefused(ActionRequired):
-    """A service of the cloud answered and refused.
-
-    Attributes:
-        status_code: The HTTP status.
-    """
-
-    def __init__(self, message: str, status_code: int) -> None:
-        super().__init__(message)
-        self.status_code = status_code
 
 
 class OpenStack:
@@ -58,13 +43,23 @@ class OpenStack:
 
     Args:
         access: Whose project, and where.
+        timeouts: For each request; `TIMEOUTS` by default.
+        conversation_seconds: How long after its making anything may be asked: an operation that is over by
+            then is told so and can be run again.
     """
 
-    def __init__(self, access: CloudAccess) -> None:
+    def __init__(
+        self,
+        access: CloudAccess,
+        timeouts: Timeouts | None = None,
+        conversation_seconds: float = CONVERSATION_SECONDS,
+    ) -> None:
         self.access = access
+        self._timeouts = timeouts or TIMEOUTS
+        self._conversation_seconds = conversation_seconds
+        self._ends = time.monotonic() + conversation_seconds
         self._endpoints: dict[str, str] = {}
-        self._session = requests.Session()
-        self._session.verify = access.verify
+        self._session = CloudSession(access.verify, self._timeouts)
         self._masker = Masker([access.password.reveal()])
 
     def get(self, service: str, path: str, what: str, **query: str) -> dict[str, Any]:
@@ -73,22 +68,15 @@ class OpenStack:
 
     def find(self, service: str, path: str, what: str) -> dict[str, Any] | None:
         """GET and return the answer's JSON, None for a thing that is not there."""
-        try:
-            return self.get(service, path, what)
-        except CloudRefused as error:
-            if error.status_code != requests.codes.not_found:
-                raise
-            return None
+        return self._unless_gone("GET", service, path, what)
+
+    def act(self, service: str, path: str, what: str, *, body: Mapping[str, Any] | None = None) -> bool:
+        """POST what is to be done with a thing; False for one that is gone."""
+        return self._unless_gone("POST", service, path, what, body=body) is not None
 
     def delete(self, service: str, path: str, what: str) -> bool:
         """DELETE; False for a thing that was gone already."""
-        try:
-            self.request("DELETE", service, path, what)
-        except CloudRefused as error:
-            if error.status_code != requests.codes.not_found:
-                raise
-            return False
-        return True
+        return self._unless_gone("DELETE", service, path, what) is not None
 
     def request(
         self,
@@ -105,29 +93,27 @@ class OpenStack:
 
         Args:
             service: `COMPUTE`, `IMAGE` or `NETWORK`.
-            path: Below the service's endpoint, ``/servers``.
+            path: Below the service's endpoint, ``/servers``; IDs in it come from `path_to`.
             what: What is being done, for messages: ``making the server manager-1``.
 
         Returns:
-            The answer's JSON; empty where there is none.
+            The answer's JSON; empty where there is no body.
 
         Raises:
             AccessRefused: 401.
             CloudRefused: Another 4xx: not found, over quota, a bad value. The service's own words are
-            in it.
+            in it. Also a redirect.
             CloudConflict: 409; for most of them time is the remedy.
+            CloudUnexpected: An answer that is none of the service's.
             CloudUnreachable: No answer, too many requests, or a 5xx.
+            ActionRequired: What was given cannot be sent.
         """
         if "X-Auth-Token" not in self._session.headers:
             self.log_in()
         url = self._endpoint(service) + path
-        response = self._send(method, url, what, params=query or None, json=body, headers=headers)
-        _check(response, what, self._masker)
-        with suppress(ValueError):
-            answer = response.json()
-            if isinstance(answer, dict):
-                return answer
-        return {}
+        response = self._send(method, url, what, params=query or None, body=body, headers=headers)
+        errors.check(response, what, self._masker)
+        return errors.content_of(response, what)
 
     def log_in(self) -> None:
         """Get a token and the catalogue; done by the first request when it was not done before.
@@ -137,60 +123,34 @@ class OpenStack:
             ActionRequired: What answers is no keystone, or its certificate is not trusted.
             CloudUnreachable: No answer.
         """
-        old = self.access.auth_url.endswith(_OLD_IDENTITY)
-        where = (
-            self.access.auth_url
-            if old or self.access.auth_url.endswith("/v3")
-            else f"{self.access.auth_url}/v3"
-        )
-        path, body = ("/tokens", self._old_credentials()) if old else ("/auth/tokens", self._credentials())
-        what = f"logging in to OpenStack at {without_credentials(where)} as {self.access.username}"
-        response = self._send("POST", where + path, what, json=body)
-        _check(response, what, self._masker)
+        login = Login.to(self.access)
+        what = f"logging in to OpenStack at {without_credentials(login.base_url)} as {self.access.username}"
+        response = self._send("POST", login.url, what, body=login.body)
+        errors.check(response, what, self._masker)
         try:
-            answer = response.json()
-            if old:
-                token, catalog = answer["access"]["token"]["id"], answer["access"]["serviceCatalog"]
-            else:
-                token, catalog = response.headers["X-Subject-Token"], answer["token"]["catalog"]
-            self._endpoints = self._read_catalog(catalog)
-        except (ValueError, KeyError, TypeError) as error:
+            with errors.reading(what):
+                token, catalogue = login.read(response.headers, errors.content_of(response, what))
+                self._endpoints = endpoints(catalogue, self.access.region, (COMPUTE, IMAGE, NETWORK))
+        except CloudUnexpected as error:
             raise ActionRequired(
-                f"{_first_up(what)}: what answers there is no keystone. Check os_auth_url."
+                f"{first_up(what)}: what answers there is no keystone. Check os_auth_url."
             ) from error
         self._session.headers["X-Auth-Token"] = token
+        self._masker = Masker([self.access.password.reveal(), token])
         self._endpoint(COMPUTE)  # a project or a region without it cannot be meant
 
-    def _credentials(self) -> dict[str, Any]:
-        user = {
-            "name": self.access.username,
-            "password": self.access.password.reveal(),
-            "domain": dict(self.access.user_domain),
-        }
-        return {
-            "auth": {
-                "identity": {"methods": ["password"], "password": {"user": user}},
-                "scope": {
-                    "project": {"name": self.access.project, "domain": dict(self.access.project_domain)}
-                },
-            }
-        }
-
-    def _old_credentials(self) -> dict[str, Any]:
-        login = {"username": self.access.username, "password": self.access.password.reveal()}
-        return {"auth": {"passwordCredentials": login, "tenantName": self.access.project}}
-
-    def _read_catalog(self, catalog: Any) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for service in catalog:
-            for endpoint in service["endpoints"]:
-                url = endpoint.get("publicURL") or (
-                    endpoint.get("url") if endpoint.get("interface") == "public" else None
-                )
-                region = endpoint.get("region_id") or endpoint.get("region") or ""
-                if url and self.access.region in ("", region):
-                    found.setdefault(service["type"], url.rstrip("/"))
-        return found
+    def _unless_gone(
+        self, method: str, service: str, path: str, what: str, *, body: Mapping[str, Any] | None = None
+    ) -> dict[str, Any] | None:
+        try:
+            return self.request(method, service, path, what, body=body)
+        except CloudRefused as error:
+            if error.status_code != requests.codes.not_found:
+                raise
+            # glance tells it in HTML; of nova and neutron that would be a page of what stands before them.
+            if error.is_gone or service == IMAGE:
+                return None
+            raise CloudUnexpected(f"{error} That is no word of the {service} service itself.") from error
 
     def _endpoint(self, service: str) -> str:
         try:
@@ -204,57 +164,61 @@ class OpenStack:
             ) from None
         return url if _VERSIONS[service] in url else url + _APPENDED[service]
 
-    def _send(self, method: str, url: str, what: str, **arguments: Any) -> requests.Response:
-        try:
-            return self._session.request(
-                method,
-                url,
-                timeout=(_CONNECT_SECONDS, _READ_SECONDS),
-                allow_redirects=False,
-                **arguments,
+    def _send(
+        self,
+        method: str,
+        url: str,
+        what: str,
+        *,
+        body: Mapping[str, Any] | None,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        left = self._ends - time.monotonic()
+        if left <= 0:
+            raise CloudUnreachable(
+                f"{first_up(what)}: not asked any more: what was asked of the cloud before took more "
+                f"than {self._conversation_seconds:g} s."
             )
-        except OSError as error:  # every exception of requests is one, and so is a CA file that is not there
-            said = self._masker(str(error))[:_MAX_MESSAGE]
-            if isinstance(error, requests.exceptions.SSLError):
-                hint = (
-                    f"the certificate of {without_credentials(url)} is not trusted (os_ca_cert names its CA)"
+        content = None if body is None else _as_json(body, what)
+        as_json = {"Content-Type": "application/json"} if content else {}
+        try:
+            with time_limit(min(left, self._timeouts.total_seconds)):
+                return self._session.request(
+                    method,
+                    url,
+                    params=params,
+                    data=content,
+                    headers={**as_json, **(headers or {})},
+                    # Said here, too: REQUESTS_CA_BUNDLE would win over what the session says.
+                    verify=self.access.verify,
                 )
-                raise ActionRequired(f"{_first_up(what)}: {hint}: {said}") from None
-            if not isinstance(error, requests.exceptions.ConnectionError | requests.exceptions.Timeout):
-                raise ActionRequired(
-                    f"{_first_up(what)}: {said}. Check os_auth_url and os_ca_cert."
-                ) from None
-            where = without_credentials(url)
-            raise CloudUnreachable(f"{_first_up(what)}: no answer from {where}: {said}") from None
+        except OSError as error:  # every exception of requests is one, and so is a CA file that is not there
+            raise self._wire_error(error, url, what) from None
+
+    def _wire_error(self, error: OSError, url: str, what: str) -> Exception:
+        said = short(self._masker(str(error)))
+        where = without_credentials(url)
+        if isinstance(error, requests.exceptions.SSLError):
+            hint = f"the certificate of {where} is not trusted (os_ca_cert names its CA)"
+            return ActionRequired(f"{first_up(what)}: {hint}: {said}")
+        if isinstance(error, requests.exceptions.ConnectionError | requests.exceptions.Timeout):
+            return CloudUnreachable(f"{first_up(what)}: no answer from {where}: {said}")
+        if isinstance(error, _OF_AN_ANSWER):
+            return CloudUnexpected(f"{first_up(what)}: an unexpected answer from {where}: {said}")
+        return ActionRequired(f"{first_up(what)}: {said}. Check os_auth_url and os_ca_cert.")
 
 
-def _check(response: requests.Response, what: str, masker: Masker) -> None:
-    status = response.status_code
-    if status < requests.codes.multiple_choices:
-        return
-    message = f"{_first_up(what)}: the cloud answered {status}: {masker(_said(response))[:_MAX_MESSAGE]}"
-    error: CmomError
-    if status == requests.codes.unauthorized:
-        error = AccessRefused(f"{message} Check os_username, os_password, os_project and the domains.")
-    elif status == requests.codes.conflict:
-        error = CloudConflict(message)
-    elif status >= requests.codes.internal_server_error or status == requests.codes.too_many_requests:
-        error = CloudUnreachable(message)
-    else:
-        error = CloudRefused(message, status)
-    raise error
+_OF_AN_ANSWER = (
+    AnswerTooLarge,
+    requests.exceptions.ChunkedEncodingError,
+    requests.exceptions.ContentDecodingError,
+)
 
 
-def _said(response: requests.Response) -> str:
-    """Find the message in an error's body; each service wraps it in a word of its own."""
-    with suppress(ValueError, AttributeError):
-        for value in response.json().values():
-            if isinstance(value, dict) and value.get("message"):
-                return str(value["message"])
-            if isinstance(value, str):
-                return value
-    return response.text
-
-
-def _first_up(text: str) -> str:
-    return text[:1].upper() + text[1:]
+def _as_json(body: Mapping[str, Any], what: str) -> bytes:
+    """Write what is sent; what a user gave may hold what JSON cannot, such as a date."""
+    try:
+        return json.dumps(body, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ActionRequired(f"{first_up(what)}: what was given for it cannot be sent: {error}.") from None

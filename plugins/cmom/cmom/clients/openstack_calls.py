@@ -8,16 +8,25 @@ server group as its name.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import requests
-
-from cmom.clients.openstack import COMPUTE, IMAGE, CloudRefused, OpenStack
+from cmom.clients.openstack import COMPUTE, IMAGE, NETWORK, OpenStack
+from cmom.clients.openstack_errors import (
+    CloudUnexpected,
+    entries,
+    first_up,
+    identifier,
+    path_to,
+    reading,
+    short,
+    text,
+)
 from cmom.errors import ActionRequired
 
 MARK_KEY = "cmom"
+_MOST_PAGES = 1000
 ACTIVE, ERROR, DELETED = "ACTIVE", "ERROR", ("DELETED", "SOFT_DELETED")
 
 
@@ -72,36 +81,34 @@ class ServerRequest:
 
 def servers_named(cloud: OpenStack, name: str) -> list[Server]:
     """Return the project's servers with exactly this name (nova itself takes the name for a pattern)."""
-    answer = cloud.get(COMPUTE, "/servers/detail", f"looking for the server {name}", name=name)
-    return [_server(found) for found in answer.get("servers", ()) if found["name"] == name]
+    listed = _servers(cloud, f"looking for the server {name}", {"name": name})
+    return [server for server in listed if server.name == name]
 
 
 def servers_marked(cloud: OpenStack, mark: str) -> list[Server]:
     """Return the project's servers that carry this mark."""
-    found: list[Server] = []
-    query: dict[str, str] = {}
-    while True:
-        page = cloud.get(COMPUTE, "/servers/detail", "listing the servers", **query).get("servers", [])
-        found += [server for server in map(_server, page) if server.mark == mark]
-        if not page or page[-1]["id"] == query.get("marker"):
-            return found
-        query = {"marker": page[-1]["id"]}
+    return [server for server in _servers(cloud, "listing the servers", {}) if server.mark == mark]
 
 
 def find_server(cloud: OpenStack, server_id: str) -> Server | None:
     """Return a server, None when there is none with this ID."""
-    answer = cloud.find(COMPUTE, f"/servers/{server_id}", f"looking at the server {server_id}")
-    return None if answer is None else _server(answer["server"])
+    what = f"looking at the server {server_id}"
+    answer = cloud.find(COMPUTE, path_to("servers", server_id), what)
+    with reading(what):
+        return None if answer is None else _server(answer["server"])
 
 
 def create_server(cloud: OpenStack, request: ServerRequest) -> str:
     """Ask nova for a server and return its ID; it is built from then on."""
+    metadata = request.more.get("metadata") or {}
+    if not isinstance(metadata, Mapping):
+        raise ActionRequired(f"metadata of the server {request.name}: must be a mapping")
     server: dict[str, Any] = {
         **request.more,
         "name": request.name,
         "flavorRef": _flavor_id(cloud, request.flavor),
         "networks": [{"port": port} for port in request.port_ids],
-        "metadata": {**request.more.get("metadata", {}), MARK_KEY: request.mark},
+        "metadata": {**metadata, MARK_KEY: request.mark},
     }
     if request.image:
         server["imageRef"] = _image_id(cloud, request.image)
@@ -110,31 +117,30 @@ def create_server(cloud: OpenStack, request: ServerRequest) -> str:
     body: dict[str, Any] = {"server": server}
     if request.server_group_id:
         body["os:scheduler_hints"] = {"group": request.server_group_id}
-    answer = cloud.request("POST", COMPUTE, "/servers", f"making the server {request.name}", body=body)
-    return str(answer["server"]["id"])
+    what = f"making the server {request.name}"
+    answer = cloud.request("POST", COMPUTE, "/servers", what, body=body)
+    with reading(what):
+        return identifier(answer["server"]["id"])
 
 
 def delete_server(cloud: OpenStack, server_id: str) -> bool:
     """Delete a server; False when it was gone already."""
-    return cloud.delete(COMPUTE, f"/servers/{server_id}", f"deleting the server {server_id}")
+    return cloud.delete(COMPUTE, path_to("servers", server_id), f"deleting the server {server_id}")
 
 
 def reboot_server(cloud: OpenStack, server_id: str) -> bool:
     """Switch a server off and on again, whatever it is doing; False when it is gone."""
-    path, what = f"/servers/{server_id}/action", f"rebooting the server {server_id}"
-    try:
-        cloud.request("POST", COMPUTE, path, what, body={"reboot": {"type": "HARD"}})
-    except CloudRefused as error:
-        if error.status_code != requests.codes.not_found:
-            raise
-        return False
-    return True
+    path, what = path_to("servers", server_id, "action"), f"rebooting the server {server_id}"
+    return cloud.act(COMPUTE, path, what, body={"reboot": {"type": "HARD"}})
 
 
 def server_groups_named(cloud: OpenStack, name: str) -> list[str]:
     """Return the IDs of the project's server groups of this name."""
-    answer = cloud.get(COMPUTE, "/os-server-groups", f"looking for the server group {name}")
-    return [str(group["id"]) for group in answer.get("server_groups", ()) if group["name"] == name]
+    what = f"looking for the server group {name}"
+    answer = cloud.get(COMPUTE, "/os-server-groups", what)
+    with reading(what):
+        groups = entries(answer["server_groups"])
+        return [identifier(group["id"]) for group in groups if group["name"] == name]
 
 
 def create_server_group(cloud: OpenStack, name: str, policy: str) -> str:
@@ -143,32 +149,70 @@ def create_server_group(cloud: OpenStack, name: str, policy: str) -> str:
     what = f"making the server group {name} ({policy})"
     headers = {"X-OpenStack-Nova-API-Version": "2.15"}
     answer = cloud.request("POST", COMPUTE, "/os-server-groups", what, body=body, headers=headers)
-    return str(answer["server_group"]["id"])
+    with reading(what):
+        return identifier(answer["server_group"]["id"])
+
+
+def pages(
+    cloud: OpenStack, service: str, path: str, key: str, what: str, filters: Mapping[str, str]
+) -> Iterator[list[Mapping[str, Any]]]:
+    """Yield what a service lists, page by page, until one is empty or the last one again.
+
+    neutron says with each page whether another one follows.
+
+    Raises:
+        CloudUnexpected: It is no list, or one that does not end.
+    """
+    query = dict(filters)
+    for _ in range(_MOST_PAGES):
+        answer = cloud.get(service, path, what, **query)
+        with reading(what):
+            page = entries(answer[key])
+            last = identifier(page[-1]["id"]) if page else ""
+            ended = service == NETWORK and not any(
+                link.get("rel") == "next" for link in answer.get(f"{key}_links") or ()
+            )
+        if not page or last == query.get("marker"):
+            return
+        yield page
+        if ended:
+            return
+        query["marker"] = last
+    raise CloudUnexpected(f"{first_up(what)}: the list does not end, after {_MOST_PAGES} pages.")
+
+
+def _servers(cloud: OpenStack, what: str, filters: Mapping[str, str]) -> Iterator[Server]:
+    for page in pages(cloud, COMPUTE, "/servers/detail", "servers", what, filters):
+        with reading(what):
+            found = [_server(shown) for shown in page]
+        yield from found
 
 
 def _server(shown: Mapping[str, Any]) -> Server:
     return Server(
-        id=shown["id"],
-        name=shown["name"],
-        status=shown["status"],
-        task=shown.get("OS-EXT-STS:task_state") or "",
-        fault=(shown.get("fault") or {}).get("message", ""),
-        mark=(shown.get("metadata") or {}).get(MARK_KEY, ""),
+        id=identifier(shown["id"]),
+        name=text(shown["name"]),
+        status=text(shown["status"]),
+        task=text(shown.get("OS-EXT-STS:task_state"), default=""),
+        fault=short(text((shown.get("fault") or {}).get("message"), default="")),
+        mark=text((shown.get("metadata") or {}).get(MARK_KEY), default=""),
     )
 
 
 def _flavor_id(cloud: OpenStack, name_or_id: str) -> str:
     what = f"looking for the flavor {name_or_id}"
-    flavors = cloud.get(COMPUTE, "/flavors", what).get("flavors", ())
-    return one_of(flavors, name_or_id, "flavor", "os_flavor")
+    answer = cloud.get(COMPUTE, "/flavors", what)
+    with reading(what):
+        return one_of(entries(answer["flavors"]), name_or_id, "flavor", "os_flavor")
 
 
 def _image_id(cloud: OpenStack, name_or_id: str) -> str:
     what = f"looking for the image {name_or_id}"
-    if _is_uuid(name_or_id) and cloud.find(IMAGE, f"/images/{name_or_id}", what) is not None:
+    if is_uuid(name_or_id) and cloud.find(IMAGE, path_to("images", name_or_id), what) is not None:
         return name_or_id
-    images = cloud.get(IMAGE, "/images", what, name=name_or_id).get("images", ())
-    return one_of(images, name_or_id, "image", "os_image")
+    answer = cloud.get(IMAGE, "/images", what, name=name_or_id)
+    with reading(what):
+        return one_of(entries(answer["images"]), name_or_id, "image", "os_image")
 
 
 def one_of(candidates: Iterable[Mapping[str, Any]], name_or_id: str, kind: str, source: str) -> str:
@@ -181,7 +225,7 @@ def one_of(candidates: Iterable[Mapping[str, Any]], name_or_id: str, kind: str, 
     Raises:
         ActionRequired: There is none, or more than one.
     """
-    ids = {entry["id"] for entry in candidates if name_or_id in (entry["id"], entry["name"])}
+    ids = {identifier(entry["id"]) for entry in candidates if name_or_id in (entry["id"], entry["name"])}
     if name_or_id in ids:
         return name_or_id
     if len(ids) != 1:
@@ -189,12 +233,13 @@ def one_of(candidates: Iterable[Mapping[str, Any]], name_or_id: str, kind: str, 
         raise ActionRequired(
             f"{source}: {how_many} called {name_or_id!r} in this project. Give an ID that is there."
         )
-    return str(ids.pop())
+    return ids.pop()
 
 
-def _is_uuid(text: str) -> bool:
+def is_uuid(name_or_id: str) -> bool:
+    """Tell whether something can be an ID of glance or neutron; anything else is a name."""
     try:
-        uuid.UUID(text)
+        uuid.UUID(name_or_id)
     except ValueError:
         return False
     return True

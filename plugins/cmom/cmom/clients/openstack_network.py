@@ -7,12 +7,21 @@ floating IP has no name: its description is the mark and the machine's name.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cmom.clients.openstack import NETWORK, CloudConflict, CloudRefused, OpenStack
-from cmom.clients.openstack_calls import one_of
+from cmom.clients.openstack import NETWORK, OpenStack
+from cmom.clients.openstack_calls import is_uuid, one_of, pages
+from cmom.clients.openstack_errors import (
+    CloudConflict,
+    CloudRefused,
+    address,
+    identifier,
+    path_to,
+    reading,
+    text,
+)
 from cmom.errors import ActionRequired
 
 _CONFLICT = 409
@@ -71,28 +80,37 @@ class FloatingIp:
     id: str
     address: str
     network_id: str
+    description: str = ""
 
 
 def ports_named(cloud: OpenStack, name: str, mark: str) -> list[Port]:
     """Return the ports of this name that carry this mark."""
-    what = f"looking for the port {name}"
-    listed = listing(cloud, "ports", what, name=name, description=mark)
-    return [_port(one) for one in listed if one["name"] == name and one.get("description") == mark]
+    return [port for port in ports_marked(cloud, mark, name=name) if port.name == name]
+
+
+def ports_marked(cloud: OpenStack, mark: str, **filters: str) -> list[Port]:
+    """Return the ports that carry this mark."""
+    what = f"looking for the ports of {mark}"
+    listed = _listing(cloud, "ports", what, description=mark, **filters)
+    with reading(what):
+        return [_port(one) for one in listed if one.get("description") == mark]
 
 
 def ports_at(cloud: OpenStack, network_id: str, address: str) -> list[Port]:
     """Return the port that has an address, as far as this project may see it."""
     what = f"looking who has the address {address}"
     filters = {"network_id": network_id, "fixed_ips": f"ip_address={address}"}
-    return [
-        port for port in map(_port, listing(cloud, "ports", what, **filters)) if address in port.addresses
-    ]
+    listed = _listing(cloud, "ports", what, **filters)
+    with reading(what):
+        return [port for port in map(_port, listed) if address in port.addresses]
 
 
 def find_port(cloud: OpenStack, port_id: str) -> Port | None:
     """Return a port, None when there is none with this ID."""
-    answer = cloud.find(NETWORK, f"/ports/{port_id}", f"looking at the port {port_id}")
-    return None if answer is None else _port(answer["port"])
+    what = f"looking at the port {port_id}"
+    answer = cloud.find(NETWORK, path_to("ports", port_id), what)
+    with reading(what):
+        return None if answer is None else _port(answer["port"])
 
 
 def create_port(cloud: OpenStack, request: PortRequest) -> Port:
@@ -114,21 +132,29 @@ def create_port(cloud: OpenStack, request: PortRequest) -> Port:
     }
     what = f"making the port {request.name}"
     answer = cloud.request("POST", NETWORK, "/ports", what, body={"port": port})
-    return _port(answer["port"])
+    with reading(what):
+        return _port(answer["port"])
+
+
+def floating_ips(cloud: OpenStack, what: str, **filters: str) -> list[FloatingIp]:
+    """Return the project's floating IPs; a filter that neutron does not know lists all of them."""
+    listed = _listing(cloud, "floatingips", what, **filters)
+    with reading(what):
+        return [_floating_ip(one) for one in listed]
 
 
 def floating_ips_described(cloud: OpenStack, description: str) -> list[FloatingIp]:
     """Return the floating IPs with exactly this description."""
-    what = f"looking for the floating IP of {description}"
-    listed = listing(cloud, "floatingips", what, description=description)
-    return [_floating_ip(one) for one in listed if one.get("description") == description]
+    listed = floating_ips(cloud, f"looking for the floating IP of {description}", description=description)
+    return [one for one in listed if one.description == description]
 
 
 def find_floating_ip(cloud: OpenStack, floating_ip_id: str) -> FloatingIp | None:
     """Return a floating IP, None when there is none with this ID."""
     what = f"looking at the floating IP {floating_ip_id}"
-    answer = cloud.find(NETWORK, f"/floatingips/{floating_ip_id}", what)
-    return None if answer is None else _floating_ip(answer["floatingip"])
+    answer = cloud.find(NETWORK, path_to("floatingips", floating_ip_id), what)
+    with reading(what):
+        return None if answer is None else _floating_ip(answer["floatingip"])
 
 
 def create_floating_ip(cloud: OpenStack, network_id: str, description: str) -> FloatingIp:
@@ -138,11 +164,13 @@ def create_floating_ip(cloud: OpenStack, network_id: str, description: str) -> F
         CloudRefused: The network is not external, has no address left, or the quota is used up.
     """
     body = {"floatingip": {"floating_network_id": network_id, "description": description}}
+    what = "making a floating IP"
     try:
-        answer = cloud.request("POST", NETWORK, "/floatingips", "making a floating IP", body=body)
+        answer = cloud.request("POST", NETWORK, "/floatingips", what, body=body)
     except CloudConflict as error:  # nothing that passes by itself
         raise CloudRefused(str(error), _CONFLICT) from None
-    return _floating_ip(answer["floatingip"])
+    with reading(what):
+        return _floating_ip(answer["floatingip"])
 
 
 def network_id(cloud: OpenStack, name_or_id: str, source: str) -> str:
@@ -155,9 +183,11 @@ def network_id(cloud: OpenStack, name_or_id: str, source: str) -> str:
         ActionRequired: There is none, or more than one of this name.
     """
     what = f"looking for the network {name_or_id}"
-    if cloud.find(NETWORK, f"/networks/{name_or_id}", what) is not None:
+    if is_uuid(name_or_id) and cloud.find(NETWORK, path_to("networks", name_or_id), what) is not None:
         return name_or_id
-    return one_of(listing(cloud, "networks", what, name=name_or_id), name_or_id, "network", source)
+    listed = _listing(cloud, "networks", what, name=name_or_id)
+    with reading(what):
+        return one_of(listed, name_or_id, "network", source)
 
 
 def network_of(cloud: OpenStack, port_id: str) -> str:
@@ -172,38 +202,35 @@ def network_of(cloud: OpenStack, port_id: str) -> str:
             f"The port {port_id} is gone from the cloud. Uninstall the deployment and install it again."
         )
     what = f"looking at the network {port.network_id}"
-    return str(cloud.get(NETWORK, f"/networks/{port.network_id}", what)["network"]["name"])
+    answer = cloud.get(NETWORK, path_to("networks", port.network_id), what)
+    with reading(what):
+        return text(answer["network"]["name"])
 
 
-def listing(cloud: OpenStack, kind: str, what: str, **filters: str) -> Iterator[dict[str, Any]]:
-    """Yield what neutron lists of a kind, page by page where it gives out pages.
+def _listing(cloud: OpenStack, kind: str, what: str, **filters: str) -> list[Mapping[str, Any]]:
+    """Return what neutron lists of a kind.
 
     A filter that a service does not know lists everything: compare once more.
     """
-    query = dict(filters)
-    while True:
-        answer = cloud.get(NETWORK, f"/{kind}", what, **query)
-        page = answer.get(kind, [])
-        yield from page
-        more = any(link.get("rel") == "next" for link in answer.get(f"{kind}_links", ()))
-        if not more or not page or page[-1]["id"] == query.get("marker"):
-            return
-        query["marker"] = page[-1]["id"]
+    return [one for page in pages(cloud, NETWORK, f"/{kind}", kind, what, filters) for one in page]
 
 
 def _port(shown: Mapping[str, Any]) -> Port:
     return Port(
-        id=shown["id"],
-        name=shown["name"],
-        network_id=shown["network_id"],
-        addresses=tuple(entry["ip_address"] for entry in shown["fixed_ips"]),
-        mac_address=shown["mac_address"],
-        device=shown.get("device_owner") or "",
-        allowed_address_pairs=tuple(shown.get("allowed_address_pairs") or ()),
+        id=identifier(shown["id"]),
+        name=text(shown["name"]),
+        network_id=identifier(shown["network_id"]),
+        addresses=tuple(address(entry["ip_address"]) for entry in shown["fixed_ips"]),
+        mac_address=text(shown["mac_address"]),
+        device=text(shown.get("device_owner"), default=""),
+        allowed_address_pairs=tuple(dict(pair) for pair in shown.get("allowed_address_pairs") or ()),
     )
 
 
 def _floating_ip(shown: Mapping[str, Any]) -> FloatingIp:
     return FloatingIp(
-        id=shown["id"], address=shown["floating_ip_address"], network_id=shown["floating_network_id"]
+        id=identifier(shown["id"]),
+        address=address(shown["floating_ip_address"]),
+        network_id=identifier(shown["floating_network_id"]),
+        description=text(shown.get("description"), default=""),
     )

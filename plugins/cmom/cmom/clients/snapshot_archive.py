@@ -15,8 +15,8 @@ from typing import Any
 
 import requests
 
+from cmom.clients.limits import time_limit
 from cmom.clients.tenant_api import TenantApi, quoted
-from cmom.clients.transport import time_limit
 
 # As much as TLS brings at a time. Larger ones are not faster, and have been seen to be three times as slow to
 # write where a system looks for large pages for them.

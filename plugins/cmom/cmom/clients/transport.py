@@ -1,24 +1,23 @@
-"""HTTPS with an end: a `requests` session whose every request is over in a bounded time.
+"""Sessions of `requests` with an end: every answer comes in a bounded time, is of a bounded length, and is
+nobody else's.
 
-A read timeout of `requests` counts from one received piece to the next, so a manager that sends a byte now
-and then would be waited for without end. Here a request has a deadline in whole: connecting, the TLS
-handshake, sending, headers and body. It holds for whoever uses the session, `cloudify_rest_client` included,
-because it sits in the socket.
+The time is kept by the sockets (`clients.limits`), so it holds for whoever uses a session,
+`cloudify_rest_client` included.
 """
 
 from __future__ import annotations
 
 import ssl
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
+from urllib3.connection import HTTPConnection
+from urllib3.util.ssl_ import create_urllib3_context
 
+from cmom.clients.limits import LimitedSocket, LimitedTlsSocket, Timeouts, request_limit
 from cmom.errors import ActionRequired
 
 DEFAULT_MAX_ANSWER_BYTES = 32 * 1024 * 1024
@@ -26,117 +25,60 @@ _CHUNK_BYTES = 64 * 1024
 _POOL_SIZE = 32
 
 
-@dataclass(frozen=True)
-class Timeouts:
-    """How long a request may take.
-
-    Attributes:
-        connect_seconds: For the TCP connection; and once more for the TLS handshake.
-        read_seconds: The longest silence while sending or receiving.
-        total_seconds: The whole request, unless the caller has set another limit with `time_limit`.
-    """
-
-    connect_seconds: float = 5.0
-    read_seconds: float = 30.0
-    total_seconds: float = 60.0
-
-
 class AnswerTooLarge(requests.RequestException):
     """An answer that was to be held in memory grew beyond what is sensible."""
 
 
-@dataclass(frozen=True)
-class _Limit:
-    deadline: float
-    """On `time.monotonic`."""
-    read_seconds: float
+class _LimitedConnection(HTTPConnection):
+    """A connection without TLS."""
 
-    def remaining(self) -> float:
-        return self.deadline - time.monotonic()
-
-    def next_wait(self) -> float:
-        """Return how long the next piece may take.
-
-        Raises:
-            TimeoutError: The time is over.
-        """
-        remaining = self.remaining()
-        if remaining <= 0:
-            raise TimeoutError("the request took longer than it may take in whole")
-        return min(remaining, self.read_seconds)
+    def _new_conn(self) -> LimitedSocket:
+        found = super()._new_conn()
+        patience = found.gettimeout()
+        limited = LimitedSocket(found.family, found.type, found.proto, fileno=found.detach())
+        limited.settimeout(patience)
+        return limited
 
 
-# A context variable, because the socket is far below whoever knows the limit, and each thread has its own.
-_limit: ContextVar[_Limit | None] = ContextVar("cmom_request_limit", default=None)
-_outer_deadline: ContextVar[float | None] = ContextVar("cmom_time_limit", default=None)
-_silence: ContextVar[float | None] = ContextVar("cmom_silence", default=None)
+class _LimitedPool(HTTPConnectionPool):
+    ConnectionCls = _LimitedConnection
 
 
-@contextmanager
-def time_limit(seconds: float, *, silence_seconds: float | None = None) -> Iterator[None]:
-    """Set how long all requests made inside may take together, instead of each one's default.
-
-    Within another limit the nearer end holds. It also holds for bodies that are streamed inside.
-
-    Args:
-        seconds: All requests together.
-        silence_seconds: Instead of `Timeouts.read_seconds`, for what a manager does for minutes before it
-            answers.
-    """
-    deadline = time.monotonic() + seconds
-    outer = _outer_deadline.get()
-    token = _outer_deadline.set(deadline if outer is None else min(outer, deadline))
-    silence = _silence.set(_silence.get() if silence_seconds is None else silence_seconds)
-    try:
-        yield
-    finally:
-        _silence.reset(silence)
-        _outer_deadline.reset(token)
-
-
-class _LimitedSocket(ssl.SSLSocket):
-    """A TLS socket that asks the limit of the current request how long it may wait."""
-
-    def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> int:
-        self._set_patience()
-        return super().recv_into(buffer, nbytes, flags)
-
-    def send(self, data: Any, flags: int = 0) -> int:
-        self._set_patience()
-        return super().send(data, flags)
-
-    def _set_patience(self) -> None:
-        """Wait no longer than the limit allows; a system call only if that is another time than before.
-
-        A large body comes 16 kB at a time, so what is done here counts.
-        """
-        limit = _limit.get() or _limit_of_a_body()
-        if limit is not None:
-            patience = limit.next_wait()
-            if patience != self.gettimeout():
-                self.settimeout(patience)
-
-
-def _limit_of_a_body() -> _Limit | None:
-    """Return the limit of a body that is streamed after its request was sent."""
-    deadline = _outer_deadline.get()
-    return None if deadline is None else _Limit(deadline, _silence.get() or float("inf"))
+# TLS brings its own kind of socket (`SSLContext.sslsocket_class`).
+_POOLS = {"http": _LimitedPool, "https": HTTPSConnectionPool}
 
 
 class _LimitedAdapter(HTTPAdapter):
-    """Sends requests within their limit, and reads bodies that are not streamed within it as well."""
+    """Sends requests within their limit, and reads bodies that are not streamed within it as well.
+
+    Args:
+        context: How TLS is spoken; becomes this adapter's own.
+        ca_cert_path: Trusted whatever a caller says; None to do as the caller says.
+    """
 
     def __init__(
-        self, context: ssl.SSLContext, ca_cert_path: str, timeouts: Timeouts, max_answer_bytes: int
+        self,
+        context: ssl.SSLContext,
+        timeouts: Timeouts,
+        max_answer_bytes: int,
+        ca_cert_path: str | None = None,
     ) -> None:
+        context.sslsocket_class = LimitedTlsSocket
         self._context = context
         self._ca_cert_path = ca_cert_path
         self._timeouts = timeouts
         self._max_answer_bytes = max_answer_bytes
-        super().__init__(pool_connections=1, pool_maxsize=_POOL_SIZE)
+        super().__init__(pool_connections=1 if ca_cert_path else _POOL_SIZE, pool_maxsize=_POOL_SIZE)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
+        self.poolmanager: PoolManager
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> ProxyManager:
+        manager: ProxyManager = super().proxy_manager_for(proxy, ssl_context=self._context, **kwargs)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
 
     def send(
         self,
@@ -149,23 +91,20 @@ class _LimitedAdapter(HTTPAdapter):
     ) -> requests.Response:
         # Whatever a caller gives, ours is in force: cloudify_rest_client brings a timeout of (5, 300), and
         # verify=True would add the public CAs to ours.
-        outer = _outer_deadline.get()
-        deadline = outer if outer is not None else time.monotonic() + self._timeouts.total_seconds
-        limit = _Limit(deadline, _silence.get() or self._timeouts.read_seconds)
-        token = _limit.set(limit)
         try:
-            try:
-                patience = limit.next_wait()
-            except TimeoutError as error:
-                raise requests.Timeout(str(error), request=request) from error
-            connect = min(self._timeouts.connect_seconds, patience)
-            response = super().send(
-                request, stream=True, timeout=(connect, patience), verify=self._ca_cert_path
-            )
-            if not stream or response.status_code >= requests.codes.bad_request:
-                self._read(response)  # an error's body is read into memory by whoever gets it
-        finally:
-            _limit.reset(token)
+            with request_limit(self._timeouts) as patience:
+                connect = min(self._timeouts.connect_seconds, patience)
+                response = super().send(
+                    request,
+                    stream=True,
+                    timeout=(connect, patience),
+                    verify=self._ca_cert_path or verify,
+                    proxies=proxies,
+                )
+                if not stream or response.status_code >= requests.codes.bad_request:
+                    self._read(response)  # an error's body is read into memory by whoever gets it
+        except TimeoutError as error:
+            raise requests.Timeout(str(error), request=request) from error
         return response
 
     def _read(self, response: requests.Response) -> None:
@@ -181,7 +120,15 @@ class _LimitedAdapter(HTTPAdapter):
         response._content = b"".join(pieces)
 
 
-class LimitedSession(requests.Session):
+class _UnledSession(requests.Session):
+    """Goes nowhere but where it is sent: credentials would go along."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Return None: an answer that redirects stays as it is."""
+        return None
+
+
+class LimitedSession(_UnledSession):
     """A session for one manager: its CA and no other, no proxies or netrc of the environment, no redirects.
 
     A redirect would carry the credentials to wherever it points; managers do not redirect, so one is
@@ -213,14 +160,33 @@ class LimitedSession(requests.Session):
                 f"The CA certificate {ca_cert_path} cannot be read: {reason}. "
                 "Give the certificate that signs those of the managers (input ca_cert)."
             ) from error
-        context.sslsocket_class = _LimitedSocket
         self.trust_env = False
         self.verify = ca_cert_path
         self.adapters.clear()  # plain http among them
         self.mount(
-            "https://", _LimitedAdapter(context, ca_cert_path, timeouts or Timeouts(), max_answer_bytes)
+            "https://", _LimitedAdapter(context, timeouts or Timeouts(), max_answer_bytes, ca_cert_path)
         )
 
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Return None: an answer that redirects stays as it is."""
-        return None
+
+class CloudSession(_UnledSession):
+    """A session for the services of a cloud: with TLS or without, through a proxy of the environment.
+
+    Args:
+        verify: The path of a CA certificate, True for the system's, False to check nothing.
+        timeouts: See `Timeouts`.
+        max_answer_bytes: The longest answer that is read into memory.
+    """
+
+    def __init__(
+        self,
+        verify: bool | str,
+        timeouts: Timeouts | None = None,
+        max_answer_bytes: int = DEFAULT_MAX_ANSWER_BYTES,
+    ) -> None:
+        super().__init__()
+        self.verify = verify
+        # It trusts nobody yet: whom it is to trust `requests` finds by `verify`, and by the environment.
+        context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED if verify else ssl.CERT_NONE)
+        adapter = _LimitedAdapter(context, timeouts or Timeouts(), max_answer_bytes)
+        for scheme in ("https://", "http://"):
+            self.mount(scheme, adapter)

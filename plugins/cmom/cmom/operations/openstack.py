@@ -25,6 +25,7 @@ from cmom.models import Host
 from cmom.operations.glue import change_properties, operation
 from cmom.services.cloud import Patience, ServerKeeper, installation_mark, server_name
 from cmom.services.cloud_network import NetworkKeeper
+from cmom.services.validation.devices import check_device_mapping
 
 # The plugin's types, by which its nodes and the relationships to them are known.
 SERVER, SERVER_GROUP, KEY_PAIR = "server", "server_group", "key_pair"
@@ -34,12 +35,14 @@ NETWORK, SUBNET, SECURITY_GROUP = "network", "subnet", "security_group"
 
 @operation
 def create_infrastructure(ctx: Any, **_: Any) -> None:
-    """Log in once, so that wrong credentials are one clear message before anything is asked for or made.
+    """Check what the servers are to be made of, and log in once: what is wrong is one clear message before
+    anything is asked for or made.
 
     Then choose the mark of this installation: everything made in the cloud carries it from then on.
     """
     if ctx.node.properties.get("floating_network") == "":
         raise ActionRequired("os_floating_network is missing: infra/floating_ip.yaml needs it.")
+    check_device_mapping(ctx.node.properties.get("device_mapping"))
     cloud_of(ctx).log_in()
     mark = installation_mark(ctx.deployment.id, ctx.instance.id)
     change_properties(ctx.instance, lambda properties: properties.update({runtime.MARK: mark}))

@@ -10,14 +10,15 @@ from collections.abc import Iterable
 
 from cmom.clients import openstack_calls as calls
 from cmom.clients import openstack_network as network
-from cmom.clients.openstack import COMPUTE, NETWORK, CloudConflict, OpenStack
+from cmom.clients.openstack import COMPUTE, NETWORK, OpenStack
+from cmom.clients.openstack_errors import CloudConflict, path_to
 from cmom.clients.openstack_network import FloatingIp, Port, PortRequest
 from cmom.errors import ActionRequired
 
 _PLACES = {
-    "port": (NETWORK, "/ports"),
-    "floating IP": (NETWORK, "/floatingips"),
-    "server group": (COMPUTE, "/os-server-groups"),
+    "port": (NETWORK, "ports"),
+    "floating IP": (NETWORK, "floatingips"),
+    "server group": (COMPUTE, "os-server-groups"),
 }
 
 
@@ -124,15 +125,11 @@ class NetworkKeeper:
         what = f"looking for what is left of {mark}"
         # The floating IPs are described one by one, so all of the project's are looked through.
         floating = [
-            one["id"]
-            for one in network.listing(self._cloud, "floatingips", what)
-            if f"{one.get('description')} ".startswith(f"{mark} ")
+            one.id
+            for one in network.floating_ips(self._cloud, what)
+            if f"{one.description} ".startswith(f"{mark} ")
         ]
-        ports = [
-            one["id"]
-            for one in network.listing(self._cloud, "ports", what, description=mark)
-            if one.get("description") == mark
-        ]
+        ports = [port.id for port in network.ports_marked(self._cloud, mark)]
         groups = calls.server_groups_named(self._cloud, mark)
         count = 0
         for kind, ids in (("floating IP", floating), ("port", ports), ("server group", groups)):
@@ -163,11 +160,11 @@ class NetworkKeeper:
         return ""
 
     def _delete(self, kind: str, ids: Iterable[str]) -> bool:
-        service, path = _PLACES[kind]
+        service, place = _PLACES[kind]
         there = [
             one
             for one in sorted(ids)
-            if self._cloud.delete(service, f"{path}/{one}", f"deleting the {kind} {one}")
+            if self._cloud.delete(service, path_to(place, one), f"deleting the {kind} {one}")
         ]
         return bool(there)
 

@@ -12,8 +12,8 @@ from datetime import datetime, timezone
 from typing import Any
 
 from cmom.clients.cluster_api import CHECKS, ClusterApi
+from cmom.clients.limits import Timeouts, time_limit
 from cmom.clients.manager import ServiceState
-from cmom.clients.transport import Timeouts, time_limit
 from cmom.errors import (
     AccessRefused,
     CmomError,

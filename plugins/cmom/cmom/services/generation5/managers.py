@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from cmom.clients.active_api import ActiveApi
+from cmom.clients.limits import Timeouts, time_limit
 from cmom.clients.manager import ManagerClient
 from cmom.clients.snapshots import SnapshotApi
-from cmom.clients.transport import Timeouts, time_limit
 from cmom.errors import ActionRequired, ManagerUnreachable, TryAgainLater
 from cmom.models import Host, ManagerAccess, Member, Version
 from cmom.services.connection import ActiveManagers
