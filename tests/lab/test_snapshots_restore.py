@@ -23,7 +23,14 @@ from tests.lab.filled import Filled
 from tests.lab.given_snapshots import Backups, Hooked, Killed, snapshots_on
 from tests.lab.given_upgrade import SETTINGS, NewManager, fill, snapshot_of
 
-UPGRADES = [("4.3.0", "4.3.0"), ("4.3.0", "4.6.0"), ("4.6.0", "4.6.0"), ("7.0.5", "7.0.5")]
+UPGRADES = [
+    ("4.3.0", "4.3.0"),
+    ("4.3.0", "4.6.0"),
+    ("4.3.0", "7.0.5"),
+    ("4.6.0", "4.6.0"),
+    ("4.6.0", "7.0.5"),
+    ("7.0.5", "7.0.5"),
+]
 
 
 @pytest.fixture(scope="module", params=sorted({old for old, _ in UPGRADES}))
