@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,11 +61,17 @@ class Said:
 
 
 class Cluster5:
-    """Machines m1, m2 ... of a lab that have the package and every file an installation takes."""
+    """Machines m1, m2 ... of a lab that have the package and every file an installation takes.
 
-    def __init__(self, lab: LabThread, version: str = VERSION) -> None:
+    Args:
+        lab: Whose.
+        version: Of the package.
+        names: Which of its machines; all by default.
+    """
+
+    def __init__(self, lab: LabThread, version: str = VERSION, names: Sequence[str] = ()) -> None:
         self.lab, self.version = lab, version
-        self.names = [machine.name for machine in lab.machines]
+        self.names = list(names) or [machine.name for machine in lab.machines]
         for name in self.names:
             self.prepare(name)
 
@@ -152,6 +158,18 @@ class Cluster5:
                     "patroni": {"rest_password": "rest-pw"},
                     "postgres": {"replicator_password": "replicator-pw"},
                 },
+            },
+        }
+
+    def lone_database(self, name: str) -> dict[str, Any]:
+        """The configuration of a database that is in no cluster, and that managers elsewhere may use."""
+        return {
+            **self._base(name, "database_service"),
+            "postgresql_server": {
+                "postgres_password": "postgres-pw",
+                **self._base(name)["prometheus"],
+                "ssl_only_connections": True,
+                "enable_remote_connections": True,
             },
         }
 
