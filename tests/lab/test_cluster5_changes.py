@@ -46,6 +46,7 @@ def test_a_dead_member_makes_it_degraded_and_is_replaced_step_by_step(cluster: C
     cluster.lab.kill("m1")
     assert words(cluster, "m2") == dict.fromkeys(ALL, "Degraded")
     assert cluster.cfy("m2", "dbs", "list", "-c", DATABASE).code == 1
+    assert cluster.host("m1") in cluster.good("m2", "brokers", "list", "-c", QUEUE).text
 
     cluster.remake("m1")
     assert cluster.install("m1", DATABASE).code != 0, "its old self is a member still"

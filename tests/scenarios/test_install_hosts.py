@@ -34,17 +34,6 @@ def test_a_cluster_is_installed_reported_and_uninstalled(machines: LabThread, ti
     assert not (tier2.profile.storage / tier2.deployment).exists()
 
 
-def test_install_is_right_when_it_is_run_again_on_a_whole_cluster(machines: LabThread, tier2: Tier2) -> None:
-    assert tier2.install().returncode == 0
-    certificates = {name: machines.machine(name).manager for name in ("m1", "m2", "m3")}
-
-    again = tier2.install()  # in the local profile: new node instances that know nothing of the old
-
-    assert again.returncode == 0, again.stdout
-    tier2.assert_whole(3)
-    assert {name: machines.machine(name).manager for name in ("m1", "m2", "m3")} == certificates
-
-
 def test_ldap_reaches_the_managers_configuration(machines: LabThread, tier2: Tier2) -> None:
     ldap = {
         "server": "ldap://192.0.2.9:389",

@@ -233,6 +233,23 @@ def test_the_files_a_document_links_to_exist(path: Path) -> None:
     assert [link for link in links if not (path.parent / link).exists()] == []
 
 
+def anchors(path: Path) -> set[str]:
+    """Return what links into a document may end with: its headings, as a forge makes anchors of them."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(PROJECT)))
+def test_the_headings_a_document_links_to_exist(path: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]*)#([^)]+)\)", path.read_text(encoding="utf-8"))
+    missing = [
+        f"{file}#{anchor}"
+        for file, anchor in links
+        if anchor not in anchors(path.parent / file if file else path)
+    ]
+    assert missing == []
+
+
 def test_the_reference_says_what_its_sources_say() -> None:
     done = subprocess.run(
         [sys.executable, "scripts/make_reference.py", "--check"],
