@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def describe() -> str:
-    """Return processor, cores, memory and the versions that matter, in one line."""
+    """Return processor, cores, memory, kernel and the versions that matter, in one line."""
     model = re.search(
         r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE
     )
@@ -20,6 +20,8 @@ def describe() -> str:
     parts = [
         f"{len(os.sched_getaffinity(0))} cores of {model[1].strip() if model else platform.machine()}",
         f"{memory_bytes / 2**30:.0f} GiB of memory",
+        # Its number alone: what a distribution or a cloud adds to it names them, not the kernel.
+        f"{platform.system()} {platform.release().partition('-')[0]}",
         f"Python {platform.python_version()}",
         f"cfy {importlib.metadata.version('cloudify')}",
     ]

@@ -67,7 +67,14 @@ BY_MAKE = ("make demo", "make demo-down")
 DEMO = ("cfy deployments outputs -b demo",)
 
 # Told by make what it would run (make -n): each takes minutes, or is the run of these tests itself.
-TOLD_BY_MAKE = ("make demo GENERATION=5", "make demo-heal", "make demo-meta", "make test", "make wagon")
+TOLD_BY_MAKE = (
+    "make bench",
+    "make demo GENERATION=5",
+    "make demo-heal",
+    "make demo-meta",
+    "make test",
+    "make wagon",
+)
 
 # Run by another test: its file, its name, and what of the command stands in that file.
 ELSEWHERE = {
