@@ -6,6 +6,8 @@ import ast
 import contextlib
 import functools
 import importlib
+import importlib.util
+import itertools
 import os
 import re
 import socket
@@ -18,6 +20,7 @@ from typing import Any
 import pytest
 import yaml
 
+from cmom.services.healing.plan import Phase, phase_to_repeat_from
 from cmom.version import __version__
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -248,6 +251,24 @@ def test_the_headings_a_document_links_to_exist(path: Path) -> None:
         if anchor not in anchors(path.parent / file if file else path)
     ]
     assert missing == []
+
+
+def test_every_module_that_the_architecture_names_exists() -> None:
+    text = (PROJECT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = sorted(set(re.findall(r"`(cmom(?:\.[a-z]\w*)+)`", text)))
+    assert len(named) > 25
+    assert [name for name in named if importlib.util.find_spec(name) is None] == []
+
+
+def test_the_diagram_of_a_heal_has_its_phases_in_their_order() -> None:
+    text = (PROJECT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    (diagram,) = re.findall(r"```mermaid\nstateDiagram-v2\n(.*?)```", text, re.DOTALL)
+    steps = re.findall(r"^ +(\w+) --> (\w+): (.*)$", diagram, re.MULTILINE)
+    phases = [phase.value for phase in Phase]
+    assert set(itertools.pairwise(phases)) <= {(one, other) for one, other, _ in steps}
+    after_failures = {(one, other) for one, other, why in steps if why == "failed"}
+    assert after_failures
+    assert after_failures <= {(phase.value, phase_to_repeat_from(phase).value) for phase in Phase}
 
 
 def test_the_reference_says_what_its_sources_say() -> None:
