@@ -32,8 +32,12 @@ class Traits:
         installs_plugins_first: a plugin upload answers after its installation.
         leaves_pending_restore: a restore that is refused because something runs stays behind as
             a `pending` execution.
-        blueprint_states: blueprints are uploaded asynchronously and have a `state`.
-        requests_per_second, request_burst: nginx's limit per client address; None without.
+        blueprint_states: blueprints are uploaded asynchronously and have a `state` (5.2).
+        blueprint_form: parameters of an upload are read from its form (7.0), not from the query.
+        environments_first: a deployment's creation answers when its environment is there, and a
+            restore does not have to say whether environments are to be made anew (6.0).
+        node_failures: nodes of the cluster's status say what is wrong with them (6.4).
+        requests_per_second, request_burst: nginx's limit per client address; None without (before 7.0.1).
     """
 
     generation: int
@@ -48,6 +52,9 @@ class Traits:
     installs_plugins_first: bool
     leaves_pending_restore: bool
     blueprint_states: bool
+    blueprint_form: bool
+    environments_first: bool
+    node_failures: bool
     requests_per_second: float | None
     request_burst: int
 
@@ -68,7 +75,10 @@ def traits_of(version: str) -> Traits:
         deletes_deployments_first=number < (4, 6, 0),
         installs_plugins_first=number < (4, 6, 0),
         leaves_pending_restore=modern,
-        blueprint_states=modern,
-        requests_per_second=10.0 if modern else None,
+        blueprint_states=number >= (5, 2, 0),
+        blueprint_form=number >= (7, 0, 0),
+        environments_first=number >= (6, 0, 0),
+        node_failures=number >= (6, 4, 0),
+        requests_per_second=10.0 if number >= (7, 0, 1) else None,
         request_burst=30,
     )

@@ -22,7 +22,7 @@ from tests.lab.filled import VERSIONS, Filled
 MINUTE = Settings(execution_seconds=60.0, cancel_seconds=10.0)
 
 
-@pytest.fixture(params=VERSIONS)
+@pytest.fixture(params=(*VERSIONS, "5.1.4"))
 def filled(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Filled]:
     """A manager of each version in turn, on which a workflow takes a minute, with the deployment `shop`."""
     with Filled(tmp_path, request.param, MINUTE) as found:

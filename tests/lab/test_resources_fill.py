@@ -16,7 +16,8 @@ from tests.lab.rest import served
 MakeFilled = Callable[..., Filled]
 
 
-@pytest.fixture(params=VERSIONS)
+# Managers of 5.1 speak much as those of 4.6 do; those of 6.x as neither.
+@pytest.fixture(params=(*VERSIONS, "5.1.4", "6.3.2"))
 def filled(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Filled]:
     """A manager of each version in turn."""
     with Filled(tmp_path, request.param) as found:
@@ -322,8 +323,8 @@ def test_the_environment_of_a_deployment_is_waited_for(tmp_path: Path) -> None:
 
 
 def test_an_environment_that_fails_is_refused_with_its_error(filled: Filled, tmp_path: Path) -> None:
-    if filled.version.generation == 5:
-        pytest.skip("generation 5 tells it in its answer")
+    if filled.version.numbers >= (6, 0):
+        pytest.skip("from 6.0 on a manager tells it in its answer")
     text = make_blueprint(tmp_path, "shop").read_text()
     scripted = text + "dsl_definitions: {lab: {create_deployment_environment: {error: no room left}}}\n"
     path = make_blueprint(tmp_path, "shop", scripted)

@@ -65,7 +65,7 @@ def create(manager: Manager, request: CreateRequest) -> Deployment:
     engine.apply_script(run, Script.of_blueprint(CREATE_ENVIRONMENT, plan.script.get(CREATE_ENVIRONMENT)))
     engine.apply_script(run, engine.script_for(CREATE_ENVIRONMENT, deployment.id))
     execution = _execution(deployment, CREATE_ENVIRONMENT, request.user, now)
-    engine.submit(execution, run, now=now, queue=manager.traits.generation >= 5)
+    engine.submit(execution, run, now=now, queue=manager.traits.environments_first)
     return database.deployments.add(deployment)
 
 

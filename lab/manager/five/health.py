@@ -173,12 +173,13 @@ def _node(manager: Manager, kind: str, address: str, public_ip: str | None) -> d
     failures = [] if services else ["No services."]
     failures += [] if metrics else ["No metrics"]
     failures += [f"Service {name} not active." for name, one in services.items() if one["status"] == INACTIVE]
+    told = {"failures": failures} if manager.traits.node_failures else {}
     return {
         "private_ip": address,
         "public_ip": public_ip,
         "version": next((row.version for row in manager.tables.managers.values()), "UNKNOWN"),
         "status": FAIL if failures else OK,
-        "failures": failures,
+        **told,
         "services": services,
         "metrics": metrics,
     }

@@ -1,4 +1,7 @@
-"""PUT /blueprints/ID in generation 5: multipart, and parsed by an execution."""
+"""PUT /blueprints/ID in generation 5: parsed by an execution (5.2 and later); multipart from 7.0 on.
+
+Until 6.4 parameters are read from the query alone, as in generation 4; 5.1 does all as that does.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from lab.manager import bodies
 from lab.manager.actions import blueprints5, downloads
 from lab.manager.calls import Call, to_flag
 from lab.manager.exceptions import BadParametersError, InvalidBlueprintError
+from lab.manager.responses import blueprints4
 from lab.manager.responses.blueprints import wire
 from lab.manager.responses.formats import reply
 from lab.manager.stores.scoped import check_visibility
@@ -28,6 +32,8 @@ async def upload(call: Call) -> web.StreamResponse:
     `async_upload` answers at once with `upload_execution`; without it the answer waits, and a
     blueprint that is none is a 400 whose record stays.
     """
+    if not call.manager.traits.blueprint_states:
+        return await blueprints4.upload(call)
     identifier = check_identifier(call.part("id"), "blueprint_id")
     with call.manager.files.incoming() as (target, path):
         given = await _receive(call, target, path)
@@ -60,7 +66,8 @@ async def _receive(call: Call, target: BinaryIO, path: Path) -> dict[str, Any]:
         parts = await call.request.multipart()
         while (part := await parts.next()) is not None:
             if isinstance(part, BodyPartReader) and part.name == "params":
-                given |= _params(await part.text())
+                told = _params(await part.text())
+                given |= told if call.manager.traits.blueprint_form else {}
             elif isinstance(part, BodyPartReader) and part.name == "blueprint_archive":
                 size = await bodies.save_part(call.request, part, target)
     else:

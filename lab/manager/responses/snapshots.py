@@ -105,7 +105,7 @@ async def restore(call: Call) -> web.StreamResponse:
     """POST /snapshots/ID/restore; answers with the execution that does it."""
     body = await call.json()
     parameters: dict[str, Any] = {}
-    if call.manager.traits.generation < 5:
+    if not call.manager.traits.environments_first:
         if "recreate_deployments_envs" not in body:
             raise BadParametersError("Missing recreate_deployments_envs in json request body")
         parameters["recreate_deployments_envs"] = to_flag(

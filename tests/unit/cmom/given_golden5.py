@@ -142,6 +142,7 @@ CASES = (
     Case("three_members_with_additional_config", "7.0.5", 3, (1,), _EVERYTHING),
     Case("five_members", "7.0.5", 5, (5,)),
     Case("external_services", "7.0.5", 2, (1, 2), external_database=True, external_brokers=True),
+    Case("external_services_before_6.2", "5.1.4", 2, (2,), external_database=True, external_brokers=True),
     Case("external_database", "7.0.5", 3, (2,), external_database=True),
 )
 

@@ -73,7 +73,7 @@ def test_a_ca_that_was_replaced_since_is_refused(good, tmp_path):
 @pytest.mark.parametrize(
     ("version", "said"),
     [
-        ("5.0.5", "which has no clusters"),
+        ("5.0.5", "neither those of 4.x nor those of 5.1 and later"),
         ("4.2.0", "managers from 4.3 on can be installed"),
     ],
 )

@@ -98,7 +98,22 @@ def test_ldap_that_the_installer_does_not_know_is_refused(good, tmp_path):
     good["ldap_config"] = {"server": "ldap://10.0.0.5", "domain": "example.org"}
     assert "is not known to the installer of 7.0.5" in problems_of(good)["ldap_config"]
     build_rpm(tmp_path / "install.rpm", version="6.3.0")
+    assert "is not known to the installer of 6.3.0" in problems_of(good)["ldap_config"]
+    build_rpm(tmp_path / "install.rpm", version="6.2.1")
     assert check(good, now=NOW).warnings == ()
+
+
+@pytest.mark.parametrize(("version", "warned"), [("5.1.4", True), ("6.1.0", True), ("6.2.0", False)])
+def test_managers_that_do_not_know_brokers_of_others_deserve_a_word(good, tmp_path, version, warned):
+    build_rpm(tmp_path / "install.rpm", version=version)
+    warnings = check({**good, **elsewhere(tmp_path)}, now=NOW).warnings
+    assert [warning.partition(":")[0] for warning in warnings] == ["external_brokers"] * warned
+
+
+def test_a_version_newer_than_all_that_are_known_deserves_a_word(good, tmp_path):
+    build_rpm(tmp_path / "install.rpm", version="7.1.0")
+    [warning] = check(good, now=NOW).warnings
+    assert warning.startswith("install_rpm_path: is of version 7.1.0, newer than any")
 
 
 def test_members_that_would_have_one_name_are_refused(good):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import quote
 
+from cmom.clients.dialects import has_blueprint_states, takes_blueprint_form
 from cmom.clients.resource_bodies import BlueprintForm, Progress, file_pieces, nothing_to_tell, zip_pieces
 from cmom.clients.tenant_api import TenantApi, quoted
 
@@ -68,10 +69,10 @@ def upload_blueprint(
     *,
     progress: Progress = nothing_to_tell,
 ) -> None:
-    """Upload a blueprint's archive; in generation 5 the manager goes on with it by itself.
+    """Upload a blueprint's archive; from 5.2 on the manager goes on with it by itself.
 
-    Generation 4 reads the query alone, and would silently take another main file than the one that a form
-    names; generation 5 wants the form.
+    Until 6.4 managers read the query alone, and would silently take another main file than the one that a
+    form names; from 7.0 on they want the form.
 
     Args:
         api: The manager.
@@ -99,7 +100,7 @@ def upload_blueprint(
             doing,
             content=file_pieces(archive, progress),
             content_type=_BYTES,
-            params=params,
+            params={**params, **({"async_upload": "true"} if has_blueprint_states(api.version) else {})},
             total_seconds=_UPLOAD_SECONDS,
             silence_seconds=_ANSWER_SECONDS,
         )
@@ -116,4 +117,4 @@ def upload_blueprint(
             silence_seconds=_ANSWER_SECONDS,
         )
 
-    api.pacer.run(send_form if api.version.generation >= 5 else send_query)
+    api.pacer.run(send_form if takes_blueprint_form(api.version) else send_query)

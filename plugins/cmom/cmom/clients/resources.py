@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cmom.clients.dialects import has_blueprint_states
 from cmom.clients.tenant_api import TenantApi, possible_secrets, quoted
 from cmom.models import Secret
 
@@ -72,8 +73,8 @@ class ResourceApi(TenantApi):
 
     @property
     def _blueprint_fields(self) -> tuple[str, ...]:
-        """What is asked of a blueprint; generation 4 refuses to be asked for what it does not know."""
-        states = ("state", "error") if self.version.generation >= 5 else ()
+        """What is asked of a blueprint; a manager refuses to be asked for what it does not know."""
+        states = ("state", "error") if has_blueprint_states(self.version) else ()
         return ("id", "visibility", "tenant_name", "main_file_name", *states)
 
     def list_tenants(self) -> frozenset[str]:
@@ -165,7 +166,7 @@ class ResourceApi(TenantApi):
     def create_deployment(
         self, tenant: str, deployment_id: str, blueprint_id: str, inputs: Mapping[str, Any], visibility: str
     ) -> None:
-        """Create a deployment; generation 4 goes on with its environment by itself."""
+        """Create a deployment; until 6.0 the manager goes on with its environment by itself."""
         self.ask(
             tenant,
             lambda rest: rest.deployments.create(

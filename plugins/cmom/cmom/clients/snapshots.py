@@ -12,6 +12,7 @@ from typing import Any
 
 from cloudify_rest_client.client import CloudifyClient
 
+from cmom.clients.dialects import makes_environment_first
 from cmom.clients.executions import Execution
 from cmom.clients.resource_bodies import Progress, file_pieces, nothing_to_tell
 from cmom.clients.tenant_api import TenantApi, is_missing, quoted
@@ -184,8 +185,9 @@ class SnapshotApi(TenantApi):
             "no_reboot": not options.reboot,
             "ignore_plugin_failure": False,
         }
-        if self.version.generation < 5:
-            body["recreate_deployments_envs"] = options.deployment_environments
+        if not makes_environment_first(self.version):
+            always = self.version.generation >= 5
+            body["recreate_deployments_envs"] = always or options.deployment_environments
             body["timeout"] = _ENVIRONMENT_SECONDS
         doing = f"restoring snapshot {snapshot_id}"
         return self._execution(

@@ -27,6 +27,7 @@ RPM_TIMEOUT_SECONDS = 60.0
 OLD_CLUSTER_SECONDS = 30.0
 
 _OLDEST = Version.parse("4.3")
+_NEWEST = (7, 0)
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,11 @@ def check(
     # Of an RPM that nobody can read, the oldest rules: what they find is wrong for every version.
     version = _OLDEST if package is None else package.version
     generation_of(version).check(version, fields, findings)
+    if version.numbers[:2] > _NEWEST:
+        findings.warn(
+            "install_rpm_path",
+            f"is of version {version}, newer than any that this was made for, and is taken for a 7.0",
+        )
     authority = _authority(fields, earlier_ca_fingerprint, moment, findings)
     findings.take(of_package.faults)
     try:
@@ -153,7 +159,10 @@ def refusal_of(package: Package) -> str | None:
     if package.version.numbers < (4, 3):
         return f"is of version {package.version}; managers from 4.3 on can be installed"
     if (5, 0) <= package.version.numbers < (5, 1):
-        return f"is of version {package.version}, which has no clusters; use an RPM of 4.3 to 4.6"
+        return (
+            f"is of version {package.version}, whose clusters are neither those of 4.x nor those of 5.1 and "
+            "later; use an RPM of 4.3 to 4.6, or of 5.1 to 7.0"
+        )
     return None
 
 

@@ -11,7 +11,12 @@ from cmom.services.generation5 import rules
 from cmom.services.generation5.configs import ServiceConfig, service_config, single_config
 from cmom.services.generation5.credentials import CREDENTIALS
 from cmom.services.generation5.layout import Layout, layout_of, member_name, size_problem, size_remark
-from cmom.services.generation5.plan import SECTIONS, Plan, split_additional_config
+from cmom.services.generation5.plan import (
+    SECTIONS,
+    Plan,
+    knows_external_brokers,
+    split_additional_config,
+)
 from cmom.services.manager_config import check_sections, has_path
 from cmom.services.pool import host_of
 from cmom.services.validation.external import read_brokers, read_database, read_license_path
@@ -22,7 +27,7 @@ from cmom.services.validation.manager import read_additional_config, read_ldap
 from cmom.services.wanted import DEFAULT_NUM_OF_INSTANCES
 
 # From here on the installer takes nothing of LDAP any more (no ldap in its config.yaml).
-_LDAP_UNTIL = (6, 4)
+_LDAP_UNTIL = (6, 3)
 # Ours, and overlaid with something else they break the link between the tiers.
 _OURS = (
     ("manager", "private_ip"),
@@ -56,10 +61,16 @@ def check(version: Version, fields: Fields, findings: Findings) -> None:
     if ldap is not None and version.numbers >= _LDAP_UNTIL:
         findings.fault(
             "ldap_config",
-            f"is not known to the installer of {version} (it is until 6.3), so nobody would be authenticated "
+            f"is not known to the installer of {version} (it is until 6.2), so nobody would be authenticated "
             "by it; leave it out, and set LDAP up on the cluster",
         )
         ldap = None
+    if brokers is not None and not knows_external_brokers(version):
+        findings.warn(
+            "external_brokers",
+            f"managers of {version} take every broker for one that Cloudify installed (until 6.2), and call "
+            "one without Cloudify's monitoring service failed",
+        )
     members = _members(fields, number)
     _check_names(members, layout, findings)
     additional = read_additional_config(fields)

@@ -12,7 +12,7 @@ from typing import Any
 from cmom.models import Host, Secret
 from cmom.services.config_text import deep_merge, to_yaml
 from cmom.services.generation5.layout import Service, member_name
-from cmom.services.generation5.plan import Plan
+from cmom.services.generation5.plan import Plan, knows_external_brokers
 from cmom.services.manager_config import ldap_content
 
 Content = dict[str, Any]
@@ -220,7 +220,7 @@ def _to_brokers(plan: Plan) -> Content:
     if elsewhere is not None:
         return {
             "rabbitmq": {
-                "is_external": True,
+                **({"is_external": True} if knows_external_brokers(plan.version) else {}),
                 "username": elsewhere.username,
                 "password": elsewhere.password,
                 "ca_path": plan.files.broker_ca,

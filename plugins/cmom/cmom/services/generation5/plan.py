@@ -28,6 +28,15 @@ SECTIONS = frozenset(
 SEVEN = (7, 0)
 
 
+# From here on a manager can be told that brokers are somebody else's (rabbitmq.is_external in config.yaml).
+_EXTERNAL_BROKERS_SINCE = (6, 2)
+
+
+def knows_external_brokers(version: Version) -> bool:
+    """Tell whether managers of a version know of brokers that Cloudify did not install."""
+    return version.numbers >= _EXTERNAL_BROKERS_SINCE
+
+
 @dataclass(frozen=True)
 class Files:
     """Where what the configuration points at lies on a machine. The CA's key is nowhere among it."""

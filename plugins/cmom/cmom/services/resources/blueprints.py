@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from cmom.clients.dialects import has_blueprint_states
 from cmom.clients.resource_uploads import upload_blueprint
 from cmom.clients.resources import HeldBlueprint
 from cmom.clients.urls import is_url
@@ -93,8 +94,8 @@ class BlueprintMaker:
         return file
 
     def _settled(self, entry: BlueprintEntry) -> HeldBlueprint:
-        """Wait until the manager is done with it; in generation 4 it is when it answers."""
-        if self._tier1.version.generation < 5:
+        """Wait until the manager is done with it; until 5.2 it is when it answers."""
+        if not has_blueprint_states(self._tier1.version):
             return self._tier1.call(
                 lambda api: api.get_blueprint(entry.tenant, entry.id), f"looking at blueprint {entry.id}"
             )

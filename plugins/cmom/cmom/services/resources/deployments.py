@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cmom.clients.dialects import makes_environment_first
 from cmom.clients.executions import ENVIRONMENT_WORKFLOW, Execution
 from cmom.clients.resources import HeldDeployment
 from cmom.errors import DeadlinePassed, TryAgainLater
@@ -88,8 +89,8 @@ class DeploymentMaker:
             )
 
     def _wait_for_environment(self, entry: DeploymentEntry) -> None:
-        """Generation 4 answers before the deployment's environment is there; generation 5 after it."""
-        if self._tier1.version.generation >= 5:
+        """Until 6.0 a manager answers before the deployment's environment is there; from then on after it."""
+        if makes_environment_first(self._tier1.version):
             return
 
         def look() -> Execution | bool | None:
