@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import functools
 import ipaddress
 import ssl
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -24,6 +26,16 @@ Certificate = x509.Certificate
 _LIFETIME = datetime.timedelta(days=3650)
 
 
+@functools.lru_cache(maxsize=256)
+def private_key(data: bytes, password: bytes | None) -> Any:
+    """Return the private key in a PEM text; one that was read before is not checked anew, which takes long.
+
+    Raises:
+        ValueError, TypeError, UnsupportedAlgorithm: It is none, or the password does not open it.
+    """
+    return serialization.load_pem_private_key(data, password)
+
+
 class CertificateError(ValueError):
     """A file that is no key or no certificate."""
 
@@ -35,7 +47,7 @@ def load_key(path: Path, password: str | None = None) -> rsa.RSAPrivateKey:
         CertificateError: It is no RSA key, or the password does not open it.
     """
     try:
-        key = serialization.load_pem_private_key(path.read_bytes(), password.encode() if password else None)
+        key = private_key(path.read_bytes(), password.encode() if password else None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise CertificateError(str(error)) from error
     if not isinstance(key, rsa.RSAPrivateKey):
@@ -98,13 +110,13 @@ def make_pair(
         own_key: A key in PEM to use instead of a new one.
     """
     issuer = x509.load_pem_x509_certificate(authority)
-    issuer_key = serialization.load_pem_private_key(authority_key, password.encode() if password else None)
+    issuer_key = private_key(authority_key, password.encode() if password else None)
     if not isinstance(issuer_key, rsa.RSAPrivateKey):
         raise CertificateError("not an RSA key")
     if own_key is None:
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     else:
-        given = serialization.load_pem_private_key(own_key, None)
+        given = private_key(own_key, None)
         if not isinstance(given, rsa.RSAPrivateKey):
             raise CertificateError("not an RSA key")
         key = given

@@ -9,10 +9,10 @@ import ipaddress
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
 
+from lab.manager.certificates import private_key
 from lab.manager.five.errors import ValidationError
 from lab.manager.host import Machine
 
@@ -146,8 +146,8 @@ def is_address(name: str) -> bool:
 def _key(machine: Machine, path: str, password: str) -> object:
     data = machine.path(path).read_bytes()
     try:
-        return serialization.load_pem_private_key(data, password.encode() if password else None)
+        return private_key(data, password.encode() if password else None)
     except TypeError:
         if not password:
             raise
-        return serialization.load_pem_private_key(data, None)
+        return private_key(data, None)
