@@ -287,6 +287,11 @@ def test_a_password_is_judged_without_being_shown(good, password, problem):
     assert faults_of(good, manager_admin_password=password) == {"manager_admin_password": problem}
 
 
+@pytest.mark.parametrize("password", ["abcde", "x" * 256, " ab~ ", "a b c"])
+def test_a_password_may_be_as_short_and_as_odd_as_managers_take_it(good, password):
+    assert parse(good, manager_admin_password=password).admin_password.reveal() == password
+
+
 @pytest.mark.parametrize("name", ["1admin", "ad min", "a:b", "\u00e4dmin"])
 def test_an_administrators_name_is_an_identifier(good, name):
     assert list(faults_of(good, manager_admin_username=name)) == ["manager_admin_username"]
@@ -374,6 +379,37 @@ def test_a_bottomless_additional_config_is_refused(good):
         deep = {"a": deep}
     assert faults_of(good, additional_config=deep) == {
         "additional_config": "is nested more than 32 levels deep"
+    }
+
+
+@pytest.mark.parametrize("wrap", [lambda inner: {"a": inner}, lambda inner: [inner]], ids=["map", "list"])
+def test_an_additional_config_may_be_nested_as_deep_as_is_said(good, wrap):
+    def nested(levels: int) -> dict[str, Any]:
+        inner: Any = "x"
+        for _ in range(levels - 1):
+            inner = wrap(inner)
+        return {"a": inner}
+
+    assert parse(good, additional_config=nested(32)).additional_config == nested(32)
+    assert faults_of(good, additional_config=nested(33)) == {
+        "additional_config": "is nested more than 32 levels deep"
+    }
+
+
+def test_every_key_that_is_no_text_is_told_with_its_place(good):
+    assert faults_of(good, additional_config={"a": {5: 1}, 6: {}, "b": {None: 1}}) == {
+        "additional_config.a": "has a key that is a number, not text",
+        "additional_config": "has a key that is a number, not text",
+        "additional_config.b": "has a key that is nothing, not text",
+    }
+
+
+def test_a_file_names_its_source_and_is_told_apart_also_where_there_are_many(good, tmp_path):
+    here = text_file(tmp_path, "here")
+    files = [{"src": here, "dst": f"/{number}"} for number in range(10)]
+    assert faults_of(good, files=[*files, {"src": here, "dst": "/2"}, {"dst": "/11"}]) == {
+        "files[10].dst": "is the same as files[2].dst: '/2'",
+        "files[11].src": "missing",
     }
 
 

@@ -76,6 +76,16 @@ def test_twenty_malformed_entries_in_one_list_make_one_message_with_twenty_place
     ]
 
 
+def test_what_stands_twice_is_named_also_where_there_are_many():
+    many = [f"t{number}" for number in range(10)]
+    assert faults_of(
+        tenants=[*many, "t2"], secrets=[{"key": key, "string": CANARY} for key in (*many, "t2")]
+    ) == {
+        "tenants[10]": "is the same as tenants[2]: 't2'",
+        "secrets[10].key": "is the same as secrets[2].key: 't2' in tenant default_tenant",
+    }
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("value", "word"), [("x", "text"), ({"a": 1}, "a mapping"), (5, "a number")])
 def test_what_is_no_list_is_refused(kind, value, word):

@@ -16,8 +16,15 @@ from cmom.services.deployed import DeployedCluster
 from cmom.services.snapshots.precheck import check_folder, check_restore
 from cmom.services.snapshots.requests import BackupRequest, RestoreRequest
 from cmom.services.snapshots.store import SnapshotStore
+from cmom.services.validation.fields import Fields
 from cmom.services.validation.findings import Findings
-from cmom.services.validation.snapshots import parse_backup, parse_restore
+from cmom.services.validation.snapshots import (
+    RESTORE_INPUTS,
+    parse_backup,
+    parse_restore,
+    read_restore,
+    read_store,
+)
 from tests.unit.cmom.given_inputs import good_inputs
 from tests.unit.cmom.given_snapshot import flip, store_snapshot, write_archive
 from tests.unit.cmom.given_tier2 import GivenTier2
@@ -118,13 +125,55 @@ def test_every_other_combination_is_refused(archive: str):
         ({"restore": True, "old_deployment_id": 7, "backup": True}, {"old_deployment_id": "must be text"}),
         ({"restore_params": ["force"]}, {"restore_params[0]": "did you mean '--force'?"}),
         ({"restore_params": "--force"}, {"restore_params": "must be a list"}),
-        ({"restore_params": ["--no-reboot", 3]}, {"restore_params[1]": "must be one of"}),
+        (
+            {"restore_params": ["--no-reboot", 3]},
+            {"restore_params": "restore is false", "restore_params[1]": "must be one of"},
+        ),
     ],
 )
 def test_each_fault_is_named_with_its_place(given: dict[str, Any], places: dict[str, str]):
     faults = faults_of(**given)
+    assert set(faults) == set(places)
     for place, words in places.items():
         assert words in faults[place], faults
+
+
+@pytest.mark.parametrize(
+    ("words", "remarks"),
+    [
+        (["--force"], []),
+        (["--no-reboot"], ["--no-reboot means nothing without --restore-certificates"]),
+        (["--restore-certificates"], ["--restore-certificates replaces the certificates"]),
+        (["--restore-certificates", "--no-reboot"], ["--restore-certificates replaces the certificates"]),
+    ],
+)
+def test_words_worth_a_word_have_a_warning_and_no_other_has(
+    archive: str, words: list[str], remarks: list[str]
+):
+    findings = Findings()
+    given = {**DEFAULTS, "restore": True, "snapshot_path": archive, "restore_params": words}
+    found = read_restore(Fields(given, "", findings, RESTORE_INPUTS))
+    assert found == RestoreRequest(archive, parameters=tuple(words))
+    assert findings.faults == ()
+    assert len(findings.warnings) == len(remarks)
+    for warning, remark in zip(findings.warnings, remarks, strict=True):
+        assert warning.startswith(f"restore_params: {remark}")
+
+
+@pytest.mark.parametrize(
+    ("given", "faults"),
+    [
+        ({"keep_snapshots": 0, "snapshots_path": "/backups"}, set()),
+        ({"keep_snapshots": 1}, set()),
+        ({"keep_snapshots": -1}, {"keep_snapshots"}),
+        ({"snapshots_path": "backups"}, {"snapshots_path"}),
+        ({"snapshots_path": "/a/../b", "keep_on_tier1": "x"}, {"snapshots_path", "keep_on_tier1"}),
+    ],
+)
+def test_where_snapshots_lie_and_how_many_are_kept_is_judged(given: dict[str, Any], faults: set[str]):
+    findings = Findings()
+    read_store(Fields(given, "", findings, ("snapshots_path", "keep_snapshots", "keep_on_tier1")))
+    assert {fault.place for fault in findings.faults} == faults
 
 
 def test_beside_a_path_everything_else_is_refused_at_once(archive: str):

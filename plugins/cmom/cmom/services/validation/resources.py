@@ -183,7 +183,7 @@ def default_blueprint_id(path: str) -> str:
     where = PurePosixPath(unquote(urlsplit(path).path) if is_url(path) else path)
     if not is_url(path) and where.suffix.lower() in _YAML_SUFFIXES:
         return where.parent.name
-    for suffix in sorted(_ARCHIVE_SUFFIXES, key=len, reverse=True):
+    for suffix in _ARCHIVE_SUFFIXES:  # none of them is the end of another
         if where.name.lower().endswith(suffix):
             return where.name[: -len(suffix)]
     return where.name
