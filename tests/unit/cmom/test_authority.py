@@ -6,6 +6,7 @@ import base64
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -31,6 +32,37 @@ def test_rsa_and_elliptic_curve_cas_are_accepted(tmp_path, kind):
     assert make_ca(tmp_path, kind).load().certificate.subject.rfc4514_string() == "CN=Test CA"
 
 
+def test_a_ca_without_a_word_about_the_use_of_its_key_is_accepted(tmp_path):
+    assert make_ca(tmp_path, key_cert_sign=None).load().chain
+
+
+def test_a_key_may_be_larger_than_it_must(tmp_path):
+    assert make_ca(tmp_path, "rsa3072").load().chain
+
+
+def test_a_passphrase_for_a_key_that_needs_none_is_not_used(tmp_path):
+    assert make_ca(tmp_path).load(Secret(PASSPHRASE)).chain
+
+
+def test_a_ca_is_good_from_its_first_moment_to_its_last(tmp_path):
+    ca = make_ca(tmp_path, not_before=NOW + 10 * DAY, not_after=NOW + 20 * DAY)
+    for moment in (NOW + 10 * DAY, NOW + 20 * DAY):
+        assert ca.load(now=moment).chain
+    with pytest.raises(InvalidInputs, match="CN=Test CA expired on"):
+        ca.load(now=NOW + 20 * DAY + timedelta(seconds=1))
+    with pytest.raises(InvalidInputs, match="CN=Test CA is valid only from"):
+        ca.load(now=NOW + 10 * DAY - timedelta(seconds=1))
+
+
+def test_a_chain_of_three_is_put_in_order(tmp_path):
+    keys = [key_of("p256", number) for number in range(3)]
+    root = certificate("Root", keys[0])
+    middle = certificate("Middle", keys[1], issuer=root, issuer_key=keys[0])
+    own = certificate("Own", keys[2], issuer=middle, issuer_key=keys[1])
+    ca = write_ca(tmp_path, pem(own, root, middle), key_pem(keys[2]), own)
+    assert ca.load().chain == (own, middle, root)
+
+
 def test_a_key_in_the_older_pem_form_is_accepted(tmp_path):
     key = key_of("rsa2048")
     old = key.private_bytes(
@@ -44,11 +76,12 @@ def test_a_key_in_the_older_pem_form_is_accepted(tmp_path):
 
 
 def test_a_key_of_another_certificate_is_refused(tmp_path):
-    own = certificate("Test CA", key_of("rsa2048"))
-    ca = write_ca(tmp_path, pem(own), key_pem(key_of("rsa2048", 1)), own)
-    assert faults_of(ca) == [
-        ("ca_key", f"the key in {ca.key_path} does not belong to the certificate in ca_cert")
-    ]
+    for mine, other in ((0, 1), (1, 0)):
+        own = certificate("Test CA", key_of("rsa2048", mine))
+        ca = write_ca(tmp_path, pem(own), key_pem(key_of("rsa2048", other)), own)
+        assert faults_of(ca) == [
+            ("ca_key", f"the key in {ca.key_path} does not belong to the certificate in ca_cert")
+        ]
 
 
 def test_a_certificate_that_is_no_ca_is_refused(tmp_path):
@@ -217,6 +250,17 @@ def test_another_key_or_name_is_a_replacement_and_is_refused(tmp_path, change):
     assert fault.problem.startswith(
         "is another CA than the one this deployment's managers were installed with"
     )
+
+
+@pytest.mark.parametrize("identity", ["0" * 64, "f" * 64])
+def test_a_ca_that_was_another_is_a_replacement_whichever_comes_first(tmp_path, identity):
+    assert replaced_authority(f"certificate=aa identity={identity}", make_ca(tmp_path).load()) is not None
+
+
+def test_soon_is_ninety_days(tmp_path):
+    authority = make_ca(tmp_path).load()
+    assert expiry_warning(authority, authority.not_after - 90 * DAY) is not None
+    assert expiry_warning(authority, authority.not_after - 90 * DAY - timedelta(seconds=1)) is None
 
 
 def test_a_ca_that_expires_soon_deserves_a_word(tmp_path):

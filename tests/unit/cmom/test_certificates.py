@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import ipaddress
 import shutil
 import socket
@@ -10,18 +12,21 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 import requests
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509 import verification
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cmom.models import Host, Secret
-from cmom.services.certificates import Authority, KeyPair, MachineCertificates, fits, issue
+from cmom.services.certificates import Authority, Fingerprint, KeyPair, MachineCertificates, fits, issue
 from tests.unit.cmom.given_ca import DAY, NOW, certificate, key_of, key_pem, make_ca, pem, write_ca
 
 HOST = Host(ip="127.0.0.21", public_ip="127.0.1.21", hostname="manager-1.example.org")
@@ -166,8 +171,13 @@ def test_a_key_belongs_to_its_certificate_and_is_rsa_whatever_the_ca_has(issued)
 def test_a_certificate_says_what_it_is_for(issued):
     leaf = leaf_of(issued.external)
     assert extension(leaf, x509.BasicConstraints).ca is False
-    usage = extension(leaf, x509.KeyUsage)
-    assert (usage.digital_signature, usage.key_encipherment, usage.key_cert_sign) == (True, True, False)
+    usage = leaf.extensions.get_extension_for_class(x509.KeyUsage)
+    uses = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment")
+    uses = (*uses, "key_agreement", "key_cert_sign", "crl_sign")
+    allowed = [name for name in uses if getattr(usage.value, name)]
+    assert allowed == ["digital_signature", "key_encipherment"]
+    assert usage.critical
+    assert leaf.extensions.get_extension_for_class(x509.BasicConstraints).critical
     names = extension(leaf, x509.SubjectAlternativeName)
     assert [str(ip) for ip in names.get_values_for_type(x509.IPAddress)] == [
         HOST.ip,
@@ -196,10 +206,72 @@ def test_a_machine_without_a_name_and_with_an_ipv6_address_gets_a_certificate(au
     assert "localhost" in names.get_values_for_type(x509.DNSName)
 
 
+@pytest.mark.parametrize("hostname", ["", "m\u00e4nager"])
+def test_a_name_that_no_certificate_can_hold_is_left_out(tmp_path, hostname):
+    host = Host(ip="10.0.0.21", public_ip="10.0.1.21", hostname=hostname)
+    names = extension(
+        leaf_of(issue(host, make_ca(tmp_path).load(), NOW).external), x509.SubjectAlternativeName
+    )
+    assert names.get_values_for_type(x509.DNSName) == ["localhost", host.ip, host.public_ip, "127.0.0.1"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"), [("rsa2048", "sha256"), ("p256", "sha256"), ("p384", "sha384")]
+)
+def test_a_signature_is_as_strong_as_its_key(tmp_path, kind, expected):
+    leaf = leaf_of(issue(HOST, make_ca(tmp_path, kind).load(), NOW).external)
+    assert leaf.signature_hash_algorithm.name == expected
+
+
+def test_a_ca_that_does_not_name_its_key_is_named_by_the_keys_hash(tmp_path):
+    key = key_of("p256")
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Plain")])
+    own = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, NOW - DAY, NOW + 1000 * DAY)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    leaf = leaf_of(issue(HOST, write_ca(tmp_path, pem(own), key_pem(key), own).load(), NOW).external)
+    assert (
+        extension(leaf, x509.AuthorityKeyIdentifier).key_identifier
+        == x509.SubjectKeyIdentifier.from_public_key(key.public_key()).digest
+    )
+
+
+def expected_password(secret: int, name: str) -> str:
+    """RFC 5869, written once more: one block of HKDF with SHA-256 is enough."""
+    secret_bytes = secret.to_bytes((secret.bit_length() + 7) // 8, "big")
+    key = hmac.digest(b"cmom credentials inside a cluster", secret_bytes, "sha256")
+    return base64.b32encode(hmac.digest(key, name.encode() + b"\x01", "sha256")[:20]).decode().lower()
+
+
+@given(secret=st.integers(1, 2**255), name=st.text(st.characters(codec="utf-8"), max_size=20))
+def test_a_derived_password_is_the_same_for_ever(secret, name):
+    """What a cluster was installed with is derived again years later: this must never change."""
+    key = ec.derive_private_key(secret, ec.SECP256R1())
+    assert Authority((), key).derive(name).reveal() == expected_password(secret, name)
+
+
+def test_a_derived_password_is_the_same_for_ever_whatever_the_key_is():
+    rsa_key = key_of("rsa2048")
+    assert Authority((), rsa_key).derive("a").reveal() == expected_password(rsa_key.private_numbers().d, "a")
+    known = Authority((), ec.derive_private_key(2**200 + 7, ec.SECP256R1()))
+    assert known.derive("tier1 database").reveal() == "z3ew2yaztaeo6kjm2d4om62g47dqihzm"
+
+
+def test_a_fingerprint_is_read_as_it_was_written():
+    fingerprint = Fingerprint("aa", "bb=cc")
+    assert Fingerprint.parse(str(fingerprint)) == fingerprint
+    for text in ("", "certificate=aa", "identity=bb", "certificate= identity=bb", "certificate=aa identity="):
+        assert Fingerprint.parse(text) is None
+
+
 def test_it_holds_for_years_and_never_longer_than_its_ca(tmp_path):
     long = leaf_of(issue(HOST, make_ca(tmp_path).load(), NOW).external)
-    assert long.not_valid_after_utc - NOW > 3 * 365 * DAY
-    assert long.not_valid_before_utc <= NOW
+    assert long.not_valid_after_utc - NOW == 5 * 365 * DAY
+    assert NOW - long.not_valid_before_utc == DAY  # clocks of machines may be behind
+    later = leaf_of(issue(HOST, make_ca(tmp_path).load(), NOW + 100 * DAY).external)
+    assert later.not_valid_before_utc == NOW + 99 * DAY
     young = make_ca(tmp_path, not_before=NOW - DAY / 24, not_after=NOW + 100 * DAY).load()
     short = leaf_of(issue(HOST, young, NOW).external)
     assert short.not_valid_after_utc == young.certificate.not_valid_after_utc
@@ -231,9 +303,25 @@ def test_it_does_not_fit_a_machine_with_another_address_or_name(authority, issue
 
 def test_it_does_not_fit_when_it_is_about_to_expire_or_not_valid_yet(authority, issued):
     expires = leaf_of(issued.external).not_valid_after_utc
-    assert fits(issued.external.certificate_pem, HOST, authority, expires - 31 * DAY)
-    assert not fits(issued.external.certificate_pem, HOST, authority, expires - 29 * DAY)
+    begins = leaf_of(issued.external).not_valid_before_utc
+    second = timedelta(seconds=1)
+    assert fits(issued.external.certificate_pem, HOST, authority, expires - 30 * DAY)
+    assert not fits(issued.external.certificate_pem, HOST, authority, expires - 30 * DAY + second)
+    assert fits(issued.external.certificate_pem, HOST, authority, begins)
+    assert not fits(issued.external.certificate_pem, HOST, authority, begins - second)
     assert not fits(issued.external.certificate_pem, HOST, authority, NOW - 3 * DAY)
+
+
+def test_it_fits_who_has_fewer_names_and_not_who_has_more(authority, issued):
+    fewer = Host(HOST.ip, HOST.ip, HOST.hostname)
+    assert fits(issued.external.certificate_pem, fewer, authority, NOW)
+    assert not fits(issue(fewer, authority, NOW).external.certificate_pem, HOST, authority, NOW)
+
+
+def test_it_fits_only_whom_it_speaks_of(authority):
+    spoken = authority.pair(HOST, NOW, "postgres").certificate_pem
+    assert fits(spoken, HOST, authority, NOW, "postgres")
+    assert not fits(spoken, HOST, authority, NOW, "replicator")
 
 
 def test_it_does_not_fit_another_ca(issued, tmp_path):

@@ -92,6 +92,7 @@ def test_credentials_follow_from_the_cas_key_the_deployment_and_their_name(tmp_p
     derived = derive(ours, "tier1")
     assert derived == derive(renewed, "tier1")  # another certificate of the same key
     assert set(derived) == set(CREDENTIALS)
+    assert all(secret == ours.derive(f"tier1/{name}") for name, secret in derived.items())  # for ever
     assert len(set(derived.values())) == len(CREDENTIALS)
     assert all(len(secret.reveal()) == 32 and secret.reveal().isalnum() for secret in derived.values())
     assert not set(derived.values()) & set(derive(ours, "tier2").values())
