@@ -5,7 +5,7 @@ PYTHON ?=
 VENV ?= .venv
 # More arguments for pytest or the benchmarks: make test ARGS="-k healing", make bench ARGS="download status"
 ARGS ?=
-# Of the managers that the demo installs: 4 or 5.
+# Of the managers that the demos install: 4 or 5.
 GENERATION ?= 4
 # For the soak: how long, and what all its faults follow from; empty: another one each time.
 MINUTES ?= 60
@@ -32,7 +32,7 @@ demo: venv ## install a cluster of three managers on the lab with the real cfy, 
 	@exec $(BIN)/python -m lab.demo up --generation $(GENERATION)
 
 demo-heal: venv ## kill the leader of the demo's cluster, and watch how it is found dead and healed
-	@exec $(BIN)/python -m lab.demo_heal
+	@exec $(BIN)/python -m lab.demo_heal --generation $(GENERATION)
 
 demo-meta: venv ## install two clusters, kill one, and show the fleet
 	@exec $(BIN)/python -m lab.demo_meta

@@ -228,11 +228,16 @@ def interrupt(_signal: int, _frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
+def add_generation(parser: argparse.ArgumentParser) -> None:
+    """Let a demo be told which managers to install."""
+    parser.add_argument("--generation", type=int, choices=sorted(VERSIONS), default=4)
+
+
 def main() -> int:
     """Run ``python -m lab.demo up|down [--generation 5]`` and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m lab.demo", description="Set up or take down the demo.")
     parser.add_argument("what", choices=["up", "down"])
-    parser.add_argument("--generation", type=int, choices=sorted(VERSIONS), default=4)
+    add_generation(parser)
     options = parser.parse_args()
     what = options.what
     signal.signal(signal.SIGTERM, interrupt)

@@ -1,12 +1,13 @@
 """The demo of watching and healing: the leader's machine loses its power, and the monitor has it healed.
 
-`make demo-heal` uses the cluster of `make demo` when that runs, and sets one up when not. The monitor runs
-as in the field, with its usual numbers: suspect after 30 seconds of silence, failed after 60 if the others
-miss it, too.
+`make demo-heal` uses the cluster of `make demo` when that runs, of whatever generation, and sets one up when
+not. The monitor runs as in the field, with its usual numbers: suspect after 30 seconds of silence, failed
+after 60 if the others miss it, too.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import queue
 import re
@@ -204,15 +205,18 @@ def follow_heal(started: str) -> None:
     threading.Thread(target=read, daemon=True).start()
 
 
-def show() -> None:
+def show(generation: int) -> None:
     """Kill the leader, and show what follows.
+
+    Args:
+        generation: Of the managers, where no demo runs yet.
 
     Raises:
         DemoFailed: A step failed; what was made is left as it is, to be looked at.
     """
     profile = running_demo()
     if profile is None:
-        demo.up()
+        demo.up(generation)
         profile = LocalProfile.create(FOLDER)
     address, _ = leader_of(profile)
 
@@ -248,12 +252,17 @@ def show() -> None:
 
 
 def main() -> int:
-    """Run the demo and return the exit code."""
+    """Run ``python -m lab.demo_heal [--generation 5]`` and return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m lab.demo_heal", description="Kill the leader of the demo."
+    )
+    demo.add_generation(parser)
+    generation: int = parser.parse_args().generation
     signal.signal(signal.SIGTERM, interrupt)
     try:
         with only_one():
             try:
-                show()
+                show(generation)
             except KeyboardInterrupt:
                 say("\nInterrupted; taking the demo down.")
                 take_down()
