@@ -18,11 +18,11 @@ import string
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import yaml
 
 from lab.manager import certificates, configuration
+from lab.manager.aside import write
 from lab.manager.configuration import CONFIG_PATH, Configuration
 from lab.manager.five import installer as five
 from lab.manager.generation import traits_of
@@ -223,9 +223,9 @@ def _install_certificates(machine: Machine, given: Configuration) -> None:
     if authority is None and needs_pair:
         authority, authority_key = certificates.make_authority()
     if authority is not None:
-        _write(machine.path(CA_CERT), authority, 0o444)
+        write(machine.path(CA_CERT), authority, 0o444)
     if authority_key is not None:
-        _write(machine.path(CA_KEY), authority_key, 0o440)
+        write(machine.path(CA_KEY), authority_key, 0o440)
     for cert, key, cert_target, key_target in (
         (files.internal_cert_path, files.internal_key_path, INTERNAL_CERT, INTERNAL_KEY),
         (files.external_cert_path, files.external_key_path, EXTERNAL_CERT, EXTERNAL_KEY),
@@ -237,13 +237,13 @@ def _install_certificates(machine: Machine, given: Configuration) -> None:
                 # Only a CA certificate was given: the real installer signs with one of its own.
                 authority, authority_key = certificates.make_authority()
             pair = certificates.make_pair(names, authority, authority_key, files.ca_key_password)
-        _write(machine.path(cert_target), pair[0], 0o444)
-        _write(machine.path(key_target), pair[1], 0o440)
+        write(machine.path(cert_target), pair[0], 0o444)
+        write(machine.path(key_target), pair[1], 0o440)
 
 
 def _leave_files(machine: Machine, version: str) -> None:
     for leaf in _LEAVES:
-        _write(machine.path(leaf), b"{}\n", 0o440)
+        write(machine.path(leaf), b"{}\n", 0o440)
     for folder in ("blueprints", "deployments", "uploaded-blueprints", "snapshots", "plugins"):
         machine.path(f"{_RESOURCES}/{folder}").mkdir(parents=True, exist_ok=True)
     machine.path("/opt/mgmtworker/work").mkdir(parents=True, exist_ok=True)
@@ -268,7 +268,7 @@ async def _bring_up(machine: Machine, given: Configuration, version: str, *, cle
         await machine.stop_rest()
         machine.manager = before
         raise
-    _write(machine.path(INSTALLED_FILE), b"", 0o644)
+    write(machine.path(INSTALLED_FILE), b"", 0o644)
 
 
 def _keep_password(machine: Machine, given: Configuration) -> None:
@@ -279,13 +279,4 @@ def _keep_password(machine: Machine, given: Configuration) -> None:
         return
     raw = {**given.raw, "manager": {**given.raw["manager"]}}
     raw["manager"]["security"] = {**security, "admin_password": given.admin_password}
-    _write(path, yaml.safe_dump(raw).encode(), path.stat().st_mode & 0o777)
-
-
-def _write(path: Path, content: bytes, mode: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.new")
-    aside.unlink(missing_ok=True)
-    aside.write_bytes(content)
-    aside.chmod(mode)
-    aside.replace(path)
+    write(path, yaml.safe_dump(raw).encode(), path.stat().st_mode & 0o777)

@@ -3,116 +3,37 @@
     with StandaloneManager(tmp_path, version="7.0.5") as manager:
         client = CloudifyClient(**manager.client_arguments())
 
-It is installed by the lab's own installer on a `LoneMachine`, which has a disk, an address and
-faults, but no SSH. Managers that are to see each other share a `LoopThread`.
+It is installed by the lab's own installer on a `LoneMachine`. Managers that are to see each
+other share a `LoopThread`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
-import os
-import ssl
 import threading
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from aiohttp import web
 
 from lab.clock import Clock, ManualClock, RealClock
-from lab.faults import Fault, FaultBoard
+from lab.faults import Fault
 from lab.manager import certificates
 from lab.manager.configuration import CONFIG_PATH
 from lab.manager.engine import Script
-from lab.manager.five.backing import Backing
 from lab.manager.generation import parse_version, traits_of
 from lab.manager.host import Settings
 from lab.manager.installer import install
+from lab.manager.lone_machine import LoneMachine
 from lab.manager.models import Manager
-from lab.packages import MANAGER_PACKAGE, Package, RpmDatabase
 from lab.ports import free_port
 
 T = TypeVar("T")
 
 _DEADLINE_SECONDS = 60.0
 PASSWORD = "admin-password"
-
-
-class LoneMachine:
-    """The least of a machine that a manager can be installed on."""
-
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        name: str,
-        version: str,
-        ip: str,
-        port: int,
-        settings: Settings,
-        clock: Clock,
-    ) -> None:
-        self.name = self.hostname = name
-        self.ip = self.public_ip = ip
-        self.rest_port = port
-        self.disk = folder
-        self.settings = settings
-        self.clock = clock
-        self.faults = FaultBoard()
-        self.manager: Manager | None = None
-        self.backing = Backing()
-        self._cut_off = False
-        self.rpm_database = RpmDatabase(self.path("/var/lib/rpm/packages.json"))
-        self.rpm_database.add(Package(MANAGER_PACKAGE, version, "ga", "x86_64"))
-        self._runner: web.AppRunner | None = None
-
-    def path(self, inside: str, /) -> Path:
-        """The host's path of a path on the machine."""
-        path = Path(os.path.normpath(self.disk / inside.lstrip("/")))
-        if not path.is_relative_to(self.disk):
-            raise ValueError(f"{inside} leaves the disk")
-        return path
-
-    async def serve_rest(self, app: web.Application, ssl_context: ssl.SSLContext) -> None:
-        """Bind the REST port."""
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, self.ip, self.rest_port, ssl_context=ssl_context)
-        await site.start()
-
-    async def stop_rest(self) -> None:
-        """Close the REST port."""
-        if self._runner is not None:
-            runner, self._runner = self._runner, None
-            if runner.server is not None:
-                # A power cut resets what is open; nobody says goodbye.
-                for connection in list(runner.server.connections):
-                    if connection.transport is not None:
-                        connection.transport.abort()
-            await runner.cleanup()
-            await asyncio.sleep(0)
-
-    @property
-    def cut_off(self) -> bool:
-        """Whether its peers cannot reach it."""
-        return self._cut_off
-
-    @cut_off.setter
-    def cut_off(self, cut_off: bool) -> None:
-        # What was due before happened under the old conditions.
-        if self.manager is not None:
-            self.manager.settle()
-        self._cut_off = cut_off
-
-    def reachable_by_peer(self, other: LoneMachine) -> bool:
-        """Whether the two can talk to each other."""
-        return not (self.cut_off or other.cut_off)
-
-    def find_peer(self, address: str) -> LoneMachine | None:
-        """It is alone."""
-        return None
 
 
 class LoopThread:

@@ -6,6 +6,7 @@ import secrets
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from lab.manager.aside import write
 from lab.manager.five import brokers, certs, files, names
 from lab.manager.five.brokers import Broker
 from lab.manager.five.configuration import HOME, Config
@@ -25,7 +26,7 @@ async def configure(machine: Machine, console: Console, config: Config) -> None:
     """
     cookie = _cookie(config)
     name = node_name(config)
-    files.write(machine.path(COOKIE_FILE), cookie.encode(), 0o600)
+    write(machine.path(COOKIE_FILE), cookie.encode(), 0o600)
     add_hosts(machine, console, config)
     broker = _broker(machine, console, config, name, cookie)
     known = machine.backing.broker
@@ -124,8 +125,8 @@ def add_hosts(machine: Machine, console: Console, config: Config) -> None:
     console.say(_WHERE, "INFO", f"Adding rabbit nodes to hosts file: {', '.join(missing)}")
     hosts = machine.path(names.HOSTS)
     before = hosts.read_bytes() if hosts.is_file() else b""
-    files.write(machine.path(f"{names.HOSTS}.bak-{machine.clock.now():.0f}"), before, 0o644)
-    files.write(hosts, before + "\n".join(lines).encode() + b"\n", 0o644)
+    write(machine.path(f"{names.HOSTS}.bak-{machine.clock.now():.0f}"), before, 0o644)
+    write(hosts, before + "\n".join(lines).encode() + b"\n", 0o644)
     console.say(_WHERE, "INFO", "Updated /etc/hosts")
 
 

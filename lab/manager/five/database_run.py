@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from lab.manager.aside import write
 from lab.manager.five import certs, databases, files, names
 from lab.manager.five.configuration import Config
 from lab.manager.five.console import Console
@@ -147,4 +148,4 @@ def _files(machine: Machine, cert: str, key: str, ca: str, *, clustered: bool) -
         return
     for source, name, mode in ((cert, "etcd.crt", 0o444), (key, "etcd.key", 0o400), (ca, "ca.crt", 0o444)):
         files.copy(machine, source, f"/etc/etcd/{name}", mode)
-    files.write(machine.path("/etc/patroni.conf"), b"scope: postgres\n", 0o640)
+    write(machine.path("/etc/patroni.conf"), b"scope: postgres\n", 0o640)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from lab.manager import certificates
+from lab.manager.aside import write
 from lab.manager.five.configuration import HOME, Config
 from lab.manager.five.validations import networks
 from lab.manager.host import Machine
@@ -17,16 +17,6 @@ EXTERNAL_CERT, EXTERNAL_KEY = f"{SSL}/cloudify_external_cert.pem", f"{SSL}/cloud
 CA_CERT, CA_KEY = f"{SSL}/cloudify_internal_ca_cert.pem", f"{SSL}/cloudify_internal_ca_key.pem"
 REST_CONFIG = "/opt/manager/cloudify-rest.conf"
 _RESOURCES = "/opt/manager/resources"
-
-
-def write(path: Path, content: bytes, mode: int) -> None:
-    """Write a file aside and rename it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.new")
-    aside.unlink(missing_ok=True)
-    aside.write_bytes(content)
-    aside.chmod(mode)
-    aside.replace(path)
 
 
 def copy(machine: Machine, source: str, target: str, mode: int) -> None:

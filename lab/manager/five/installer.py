@@ -11,12 +11,12 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lab.manager.aside import write
 from lab.manager.five import (
     broker_run,
     certs,
     configuration,
     database_run,
-    files,
     manager_run,
     single_run,
     validations,
@@ -94,7 +94,7 @@ async def install(
     console.say("MAIN", "NOTICE", "Installation finished successfully!")
     for folder in (INSTALLED, CONFIGURED):
         for service in config.services:
-            files.write(machine.path(f"{folder}/{service}"), b"", 0o644)
+            write(machine.path(f"{folder}/{service}"), b"", 0o644)
     seconds = int(machine.clock.now() - began)
     console.say("MAIN", "NOTICE", f"Finished in {seconds // 60} minutes and {seconds % 60} seconds")
     if MANAGER in config.services:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cmom.clients.manager import ServiceState
+from cmom.clients.manager_status import ServiceState
 from cmom.errors import (
     AccessRefused,
     CmomError,

@@ -10,18 +10,17 @@ from __future__ import annotations
 import base64
 import copy
 import json
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TypeVar
 
 import requests
-from cloudify_rest_client.client import CloudifyClient, HTTPClient
-from cloudify_rest_client.exceptions import CloudifyClientError
+from cloudify_rest_client.client import CloudifyClient
 
 from cmom.clients.limits import Timeouts, time_limit
+from cmom.clients.manager_status import ManagerStatus, read_services
+from cmom.clients.quiet_client import QuietClient
 from cmom.clients.rest_errors import Conversation, error_for, read_error, rest_errors
 from cmom.clients.transport import LimitedSession
 from cmom.clients.urls import is_host
@@ -32,55 +31,6 @@ API_VERSION = "v3.1"
 
 Answer = TypeVar("Answer")
 Client = TypeVar("Client", bound="ManagerClient")
-
-# cloudify_rest_client logs headers and bodies, passwords among them, when its logger is at DEBUG, which an
-# operator may switch on for Tier 2 as a whole. This one has nowhere to write.
-_SILENT = logging.Logger("cmom.rest.silent", level=logging.CRITICAL + 1)
-
-
-class _RestClient(HTTPClient):  # type: ignore[misc]
-    """The HTTP half of `cloudify_rest_client`, which keeps quiet and survives any error body."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.logger = _SILENT
-
-    def _raise_client_error(self, response: requests.Response, url: str | None = None) -> None:
-        try:
-            super()._raise_client_error(response, url)
-        except (AttributeError, TypeError) as error:  # a body that is JSON, but not an object
-            raise CloudifyClientError(
-                "an error of an unexpected shape", status_code=response.status_code, response=response
-            ) from error
-
-
-class _CloudifyClient(CloudifyClient):  # type: ignore[misc]
-    client_class = _RestClient
-
-
-@dataclass(frozen=True)
-class ServiceState:
-    """One service of a manager, as ``cfy status`` shows it.
-
-    Attributes:
-        name: ``PostgreSQL``, ``Manager Rest-Service``, ...
-        status: ``running`` when it is; else the state that systemd tells.
-    """
-
-    name: str
-    status: str
-
-
-@dataclass(frozen=True)
-class ManagerStatus:
-    """What ``GET /status`` of generation 4 says.
-
-    Attributes:
-        status: ``running``, in the manager's own word.
-    """
-
-    status: str
-    services: tuple[ServiceState, ...]
 
 
 class ManagerClient:
@@ -120,7 +70,7 @@ class ManagerClient:
         self._rest = self._wrapped_client()
 
     def _wrapped_client(self) -> CloudifyClient:
-        return _CloudifyClient(
+        return QuietClient(
             host=self.address,
             port=self._access.port,
             protocol="https",
@@ -288,26 +238,4 @@ class ManagerClient:
         answer = self.request("GET", "/status", "asking for the status")
         if not isinstance(answer, dict):
             raise UnexpectedAnswer(f"Manager {self.address} told its status in an unexpected shape.")
-        return ManagerStatus(str(answer.get("status") or ""), _services(answer.get("services")))
-
-
-def _services(listed: Any) -> tuple[ServiceState, ...]:
-    if isinstance(listed, dict):  # generation 5
-        return tuple(
-            ServiceState(str(name), str((told or {}).get("status") or "unknown"))
-            for name, told in listed.items()
-            if isinstance(told, dict)
-        )
-    services = []
-    for told in listed if isinstance(listed, list) else ():
-        if not isinstance(told, dict) or not told.get("display_name"):
-            continue
-        units = [unit for unit in told.get("instances") or () if isinstance(unit, dict)]
-        services.append(ServiceState(str(told["display_name"]), _state(units)))
-    return tuple(services)
-
-
-def _state(units: list[dict[str, Any]]) -> str:
-    """Choose one word for a service's units: a unit that does not run is what matters."""
-    states = [str(unit.get("state") or "unknown") for unit in units]
-    return next((state for state in states if state != "running"), states[0] if states else "unknown")
+        return ManagerStatus(str(answer.get("status") or ""), read_services(answer.get("services")))

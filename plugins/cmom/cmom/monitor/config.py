@@ -6,21 +6,19 @@ All faults are told in one message, each with its place, before anything is begu
 from __future__ import annotations
 
 import os
-import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cmom.clients.local_files import open_file
 from cmom.clients.urls import is_host
 from cmom.errors import ActionRequired, Fault, InvalidInputs
 from cmom.models import ManagerAccess, Secret
 from cmom.monitor.breaker import BreakerSettings
+from cmom.monitor.config_files import read_mapping, read_secret_mapping
 from cmom.monitor.pulse import Times
 from cmom.services.validation.fields import identifier_problem
 from cmom.services.validation.findings import shown
-from cmom.services.validation.plain import Unreadable, load_yaml
 
 USERNAME_VARIABLE = "CMOM_TIER2_USERNAME"
 PASSWORD_VARIABLE = "CMOM_TIER2_PASSWORD"  # noqa: S105 - its name, not its content
@@ -109,7 +107,6 @@ _NUMBERS: Mapping[tuple[str, str], tuple[float, float]] = {
 # The most it may be, where that is not a week or as many.
 _MOST: Mapping[tuple[str, str], int] = {("tier2", "port"): 65535, ("web", "port"): 65535}
 _MOST_BY_DEFAULT = 7 * 24 * 3600
-_MAX_BYTES = 1024 * 1024
 _WHOLE = {("breaker", "least_clusters"), ("healing", "heals_at_once"), ("tier2", "port"), ("web", "port")}
 _OTHER_KEYS = {
     ("tier2", key) for key in ("kind", "address", "ca_cert", "tenants", "credentials_file", "workdir", "cfy")
@@ -129,7 +126,7 @@ def load_config(path: Path, environment: Mapping[str, str] | None = None) -> Con
         ActionRequired: It cannot be read.
     """
     return parse_config(
-        _read_yaml(path, "The configuration"), os.environ if environment is None else environment
+        read_mapping(path, "The configuration"), os.environ if environment is None else environment
     )
 
 
@@ -224,7 +221,7 @@ class _Parser:
         path = self._text("tier2", "credentials_file")
         if path and not (username and password):
             try:
-                content = _read_secret_yaml(Path(path))
+                content = read_secret_mapping(Path(path))
             except ActionRequired as error:
                 self._fault("tier2.credentials_file", str(error))
                 return "", Secret("")
@@ -274,43 +271,3 @@ class _Parser:
 
     def _fault(self, place: str, problem: str) -> None:
         self._faults.append(Fault(place, problem))
-
-
-def _read_yaml(
-    path: Path, what: str, check: Callable[[os.stat_result], str] = lambda _: ""
-) -> Mapping[str, Any]:
-    try:
-        with open_file(path) as file:
-            problem = check(os.fstat(file.fileno()))
-            text = b"" if problem else file.read(_MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is no path"
-        raise ActionRequired(f"{what} {path} cannot be read: {reason}.") from error
-    if problem:
-        raise ActionRequired(f"{what} {path} {problem}")
-    if len(text) > _MAX_BYTES:
-        raise ActionRequired(
-            f"{what} {path} is larger than {_MAX_BYTES} bytes, far more than is expected here."
-        )
-    try:
-        content = load_yaml(text)
-    except Unreadable as error:
-        raise ActionRequired(f"{what} {path} {error}.") from None
-    if content is None:
-        return {}
-    if not isinstance(content, Mapping):
-        raise ActionRequired(f"{what} {path} must hold a mapping.")
-    return content
-
-
-def _read_secret_yaml(path: Path) -> Mapping[str, Any]:
-    return _read_yaml(path, "The file", _too_open)
-
-
-def _too_open(found: os.stat_result) -> str:
-    mode = stat.S_IMODE(found.st_mode)
-    if mode & 0o077:
-        return f"has the mode {mode:04o}: others can read or write it; chmod 600 it."
-    if found.st_uid not in (os.geteuid(), 0):
-        return "belongs to somebody else."
-    return ""

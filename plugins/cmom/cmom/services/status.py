@@ -13,7 +13,7 @@ from typing import Any
 
 from cmom.clients.cluster_api import CHECKS, ClusterApi
 from cmom.clients.limits import Timeouts, time_limit
-from cmom.clients.manager import ServiceState
+from cmom.clients.manager_status import ServiceState
 from cmom.errors import (
     AccessRefused,
     CmomError,

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cmom.clients.active_api import ClusterReport, ListedManager, NodeState
-from cmom.clients.manager import ServiceState
+from cmom.clients.manager_status import ServiceState
 from cmom.models import Member
 from cmom.services.generation5.layout import Service
 
