@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 from lab.clock import RealClock
+from lab.manager.stores.users import User
 from lab.settings import LabSettings
 from lab.testing import LabThread
 from tests.documents import stories
 from tests.scenarios.healing import instance_of, leader_and_replicas
 from tests.scenarios.tier2 import FAST, Tier2
 
+NEW_PASSWORD = "canary-changed-on-the-cluster"
 QUICK = {**FAST, "ssh_timeout_seconds": 3, "heal_retries": 0}
 INSTALL, RESUME, INSTANCES, HEAL, UNINSTALL = stories.IN_THE_LOCAL_PROFILE
 
@@ -65,9 +67,13 @@ def test_a_cluster_is_installed_taken_over_lost_and_restored_as_the_documents_sa
         assert "cfy executions start backup -d tier1" in stories.ON_A_MANAGER
         first.good("cfy executions start backup -b tier1")
 
-        # Tier 2 is lost: another one has the same inputs, and the folder of the snapshots.
+        # Tier 2 is lost: another one has the same inputs, and the folder of the snapshots. Since the
+        # installation the password was changed on the cluster.
         managers = [machine.manager for machine in lab.machines]
-        second = Reader(Tier2.create(tmp_path / "second", given, deployment="tier1")).with_inputs()
+        for manager in filter(None, managers):
+            lab.call(manager.database.users.add, User.create("admin", NEW_PASSWORD))
+        second = Reader(Tier2.create(tmp_path / "second", given, deployment="tier1"))
+        second.with_inputs(manager_admin_password=NEW_PASSWORD)
         second.good(INSTALL)
         second.tier2.assert_whole(2)
         assert [machine.manager for machine in lab.machines] == managers, "nothing was changed on them"
@@ -88,6 +94,7 @@ def test_a_cluster_is_installed_taken_over_lost_and_restored_as_the_documents_sa
             hosts=hosts[2:],
             num_of_instances=1,
             secrets=[],
+            manager_admin_password=given["manager_admin_password"],  # what the snapshot brings
             restore=True,
             old_deployment_id="tier1",
             snapshot_id=snapshot.stem,

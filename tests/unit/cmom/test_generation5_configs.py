@@ -77,11 +77,20 @@ def test_who_the_members_are_is_no_part_of_what_a_service_was_installed_with():
         assert before.text.reveal() != after.text.reveal()
 
 
-def test_another_password_is_another_configuration():
+def test_another_password_inside_a_cluster_is_another_configuration():
+    plan = THREE.plan()
+    other = replace(plan, credentials=dict.fromkeys(plan.credentials, Secret("another")))
+    for service in Service:
+        configs = [service_config(one, plan.members[0], service) for one in (plan, other)]
+        assert configs[0].identity.reveal() != configs[1].identity.reveal()
+
+
+def test_another_password_of_the_administrator_is_none_for_people_change_it():
     plan = THREE.plan()
     other = replace(plan, admin_password=Secret("another"))
     configs = [service_config(one, plan.members[0], Service.MANAGER) for one in (plan, other)]
-    assert configs[0].identity.reveal() != configs[1].identity.reveal()
+    assert configs[0].text.reveal() != configs[1].text.reveal()
+    assert configs[0].identity.reveal() == configs[1].identity.reveal()
 
 
 @pytest.mark.parametrize("kind", ["rsa2048", "p256"])

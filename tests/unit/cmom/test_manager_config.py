@@ -12,7 +12,12 @@ from hypothesis import strategies as st
 
 from cmom.models import Host, Secret
 from cmom.services.config_text import deep_merge, to_yaml
-from cmom.services.manager_config import ManagerSettings, check_additional_config, generation_4_config
+from cmom.services.manager_config import (
+    ManagerSettings,
+    check_additional_config,
+    generation_4_config,
+    generation_4_identity,
+)
 from cmom.services.validation.findings import Findings
 from cmom.services.wanted import Ldap
 
@@ -55,6 +60,17 @@ def test_the_configuration_of_generation_4_has_the_installers_keys():
             "ca_cert_path": "/etc/cloudify/cmom-certificates/ca_cert.pem",
         },
     }
+
+
+def test_a_manager_is_the_same_one_after_its_password_was_changed_and_after_nothing_else():
+    def identity(**changes):
+        given_settings = {"admin_username": "admin", "admin_password": Secret(CANARY)} | changes
+        return generation_4_identity(HOST, ManagerSettings(**given_settings)).reveal()
+
+    assert identity() == identity(admin_password=Secret("changed"))
+    assert CANARY not in identity()
+    assert identity() != identity(admin_username="root")
+    assert identity() != identity(additional_config={"sanity": {"skip_sanity": True}})
 
 
 def test_no_certificate_lies_where_the_installer_empties_the_folder_first():

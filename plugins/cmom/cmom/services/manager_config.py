@@ -6,7 +6,7 @@ Keys and their meaning are those of the installer's own config.yaml (cloudify-ma
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cmom.models import Host, Secret
@@ -76,6 +76,14 @@ class ManagerSettings:
 def generation_4_config(host: Host, settings: ManagerSettings) -> Secret:
     """Build the configuration of one machine's manager; the same text for the same data."""
     return to_yaml(deep_merge(_generation_4_content(host, settings), settings.additional_config))
+
+
+def generation_4_identity(host: Host, settings: ManagerSettings) -> Secret:
+    """Return the part of the configuration that must not be another one later.
+
+    All of it but the administrator's password: with that a manager begins, and people change it.
+    """
+    return generation_4_config(host, replace(settings, admin_password=Secret("")))
 
 
 def check_additional_config(additional: Mapping[str, Any], findings: Findings) -> None:

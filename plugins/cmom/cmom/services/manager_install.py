@@ -100,7 +100,9 @@ class ManagerInstaller:
         """Return what one run of the installer puts onto the machine; without `run` that of generation 4."""
         return Installation(self.machine, self._patience.watching, run)
 
-    def configure(self, config: Secret, certificates: RemoteFiles, fits: Fits) -> bool:
+    def configure(
+        self, config: Secret, certificates: RemoteFiles, fits: Fits, identity: Secret | None = None
+    ) -> bool:
         """Have a manager with this configuration: certificates, ``config.yaml``, ``cfy_manager install``.
 
         A manager that is installed already is left alone, with its files; `ensure_installed` of
@@ -110,6 +112,7 @@ class ManagerInstaller:
             config: The text of ``config.yaml``.
             certificates: What it points at. What is on the machine already stays, if it fits.
             fits: Whether a certificate that is on the machine already will do.
+            identity: The part of the configuration that must not be another one later; by default all of it.
 
         Returns:
             Whether anything was changed.
@@ -119,7 +122,7 @@ class ManagerInstaller:
         changed = False
         if note is None or not note.finished:
             changed = self.ensure_certificates(certificates, fits)
-        return installation.ensure_installed(config) or changed
+        return installation.ensure_installed(config, identity) or changed
 
     def finish(self, files: Sequence[tuple[str, str]], scripts: Sequence[str]) -> tuple[ScriptOutcome, ...]:
         """Copy files, then run scripts.

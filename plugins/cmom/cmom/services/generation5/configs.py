@@ -17,8 +17,10 @@ from cmom.services.manager_config import ldap_content
 
 Content = dict[str, Any]
 
-# Who the members are changes while a cluster lives, and is no part of what a service was installed with.
-_MEMBERSHIP = (
+# Who the members are, and the administrator's password, change while a cluster lives, and are no part of what
+# a service was installed with.
+_CHANGING = (
+    ("manager", "security", "admin_password"),
     ("postgresql_server", "cluster", "nodes"),
     ("rabbitmq", "cluster_members"),
     ("rabbitmq", "join_cluster"),
@@ -45,7 +47,7 @@ class ServiceConfig:
     def identity(self) -> Secret:
         """The part of it that must not be another one later."""
         content = self.content
-        for path in _MEMBERSHIP:
+        for path in _CHANGING:
             content = _without(content, path)
         return to_yaml(content)
 

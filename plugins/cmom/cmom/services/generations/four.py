@@ -17,7 +17,12 @@ from cmom.services.connection import Connection
 from cmom.services.formation import ClusterTimes
 from cmom.services.generations.interface import ClusterSpec, Site
 from cmom.services.leader import ClusterConnection
-from cmom.services.manager_config import ManagerSettings, check_additional_config, generation_4_config
+from cmom.services.manager_config import (
+    ManagerSettings,
+    check_additional_config,
+    generation_4_config,
+    generation_4_identity,
+)
 from cmom.services.manager_install import ManagerInstaller, RemoteFiles
 from cmom.services.status import DEFAULT_WAIT_SECONDS, ClusterStatus, Previous, collect, request_timeouts
 from cmom.services.validation.external import EXTERNAL_INPUTS
@@ -52,6 +57,7 @@ class Generation4:
             generation_4_config(host, settings),
             _remote_files(certificates.issue(host, site.authority, site.now), settings),
             lambda _path, there: certificates.fits(there, host, site.authority, site.now),
+            generation_4_identity(host, settings),
         )
 
     def serves_when_installed(self, properties: Mapping[str, Any]) -> bool:
