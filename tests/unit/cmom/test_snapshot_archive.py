@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import itertools
 import json
@@ -98,6 +99,27 @@ def test_a_large_archive_is_read_in_pieces(tmp_path: Path):
     finally:
         tracemalloc.stop()
     assert peak < 8 << 20
+
+
+@pytest.mark.parametrize("change", [-1, 1])
+def test_a_file_of_another_length_is_refused_before_it_is_read(archive: Path, change: int):
+    manifest = manifest_of(archive, bytes=archive.stat().st_size + change)
+    read: list[int] = []
+    with pytest.raises(DamagedArchive, match="bytes, but its manifest says"):
+        check_against(archive, manifest, read.append)
+    assert read == []
+
+
+def test_a_files_hash_comes_with_its_length(archive: Path):
+    content = archive.read_bytes()
+    assert hash_file(archive) == (hashlib.sha256(content).hexdigest(), len(content))
+
+
+def test_what_cannot_be_read_is_said_with_the_reason(tmp_path: Path, archive: Path):
+    folder = manifest_of(archive, bytes=tmp_path.stat().st_size)
+    for look in (check_archive, archive_version, lambda path: check_against(path, folder)):
+        with pytest.raises(DamagedArchive, match="cannot be read: Is a directory"):
+            look(tmp_path)
 
 
 def test_a_file_is_compared_with_its_manifest_byte_for_byte(archive: Path):
