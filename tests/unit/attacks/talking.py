@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ def server(talk: Talk) -> Iterator[tuple[int, list[bytes]]]:
                     continue
                 with connection:
                     connection.settimeout(5)
-                    heads.append(connection.recv(65536))
+                    heads.append(_request(connection))
                     try:
                         talk(connection, heads[-1], over)
                     except OSError:
@@ -38,6 +39,18 @@ def server(talk: Talk) -> Iterator[tuple[int, list[bytes]]]:
         finally:
             over.set()
             thread.join(10)
+
+
+def _request(connection: socket.socket) -> bytes:
+    """Read a whole request: what is left unread cuts the connection before the answer is there."""
+    received = b""
+    while piece := connection.recv(65536):
+        received += piece
+        head, ended, body = received.partition(b"\r\n\r\n")
+        length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+        if ended and len(body) >= int(length[1] if length else 0):
+            break
+    return received
 
 
 def saying(answer: bytes) -> Talk:
