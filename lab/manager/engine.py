@@ -82,6 +82,7 @@ class Script:
 
 
 _NOT_READY_PAUSE_SECONDS = 0.02
+_NOBODY_HEARS_PAUSE_SECONDS = 1.0
 
 
 class Engine:
@@ -94,6 +95,8 @@ class Engine:
         self._runs: dict[str, Run] = {}
         self._due: dict[str, Appointment] = {}
         self.scripts: list[Script] = []
+        self.can_begin: Callable[[], bool] = lambda: True
+        """Whether anybody takes what is pending: without a broker no worker hears of it."""
 
     def script_for(self, workflow_id: str, deployment_id: str | None) -> Script | None:
         """The script that holds for a new execution; it is used up by being asked for."""
@@ -194,6 +197,9 @@ class Engine:
         self._release(now)
 
     def _started(self, execution: Execution, now: float) -> None:
+        if not self.can_begin():
+            self._appoint(execution, now + _NOBODY_HEARS_PAUSE_SECONDS, self._started)
+            return
         run = self._runs[execution.id]
         execution.status, execution.started_at = "started", now
         self._report(

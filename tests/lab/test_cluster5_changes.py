@@ -78,6 +78,23 @@ def test_a_broker_that_runs_or_is_unknown_is_not_removed(cluster: Cluster5) -> N
     assert words(cluster, "m1")["broker"] == "OK"
 
 
+def test_without_a_broker_an_execution_waits_until_one_is_back(cluster: Cluster5) -> None:
+    for name in cluster.names:
+        cluster.lab.switch_service(name, "queue_service", on=False)
+    client = cluster.client("m1")
+    client.snapshots.create("one", include_credentials=False)
+    cluster.lab.advance(60)
+
+    def state() -> str:
+        (execution,) = client.executions.list(include_system_workflows=True)
+        return str(execution.status)
+
+    assert state() == "pending"
+    cluster.lab.switch_service("m2", "queue_service", on=True)
+    cluster.lab.advance(60)
+    assert state() == "terminated"
+
+
 def test_the_database_that_leads_is_handed_over_before_it_is_removed(cluster: Cluster5) -> None:
     refused = cluster.cfy("m2", "dbs", "remove", "-a", cluster.ip("m1"), "-c", DATABASE)
     assert refused.code != 0

@@ -7,13 +7,25 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.cluster5 import Cluster5, cluster_of
+from tests.lab.cluster5 import QUEUE, Cluster5, cluster_of
 
 
 @pytest.fixture
 def bare(tmp_path: Path) -> Iterator[Cluster5]:
     with cluster_of(tmp_path) as cluster:
         yield cluster
+
+
+def test_a_service_that_the_installer_does_not_know_is_not_refused_and_not_installed(tmp_path: Path) -> None:
+    # `service_is_in_config` of the installer only asks for the names that it knows.
+    with cluster_of(tmp_path, machines=1) as cluster:
+        config = cluster.queue("m1")
+        config["services_to_install"].append("manger_service")
+        assert cluster.install("m1", QUEUE, config).code == 0
+        machine = cluster.lab.machine("m1")
+        assert machine.manager is None
+        assert machine.backing.broker is not None
+        assert machine.path("/etc/cloudify/.configured/manger_service").exists()
 
 
 def test_three_members_are_one_cluster(bare: Cluster5) -> None:

@@ -11,6 +11,7 @@ import pytest
 from lab.clock import RealClock
 from lab.local_profile import LocalProfile
 from lab.manager import certificates
+from lab.manager.five import license
 from lab.settings import LabSettings
 from lab.testing import LabThread
 from tests.lab.cluster5 import DATABASE, QUEUE, VERSION, Cluster5
@@ -35,8 +36,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabThread]:
         yield running
 
 
-def engine(folder: Path, lab: LabThread, **changes: dict[str, Any]) -> Engine:
-    """A deployment of two managers; `changes` are made in external_database and external_brokers."""
+def engine(folder: Path, lab: LabThread, **changes: Any) -> Engine:
+    """A deployment of two managers; `changes` of external_database and external_brokers are made in them."""
     given, ca = lab.inputs(), str(shared_ca()[0])
     machines = {name: lab.machine(name) for name in SERVICES}
     services = {
@@ -58,6 +59,7 @@ def engine(folder: Path, lab: LabThread, **changes: dict[str, Any]) -> Engine:
         "hosts": given["hosts"][2:],
         "num_of_instances": 2,
         "poll_interval_seconds": 0.05,
+        **changes,
         **{name: {**value, **changes.get(name, {})} for name, value in services.items()},
     }
     return Engine(LocalProfile.create(folder / "tier2"), "hosts_blueprint.yaml", inputs)
@@ -127,6 +129,23 @@ def test_what_the_installer_is_refused_is_told_and_nothing_is_left(
     assert "canary-wrong" not in said
     deployment.run("uninstall")
     assert [lab.machine(name).manager for name in ("m3", "m4")] == [None, None]
+
+
+def test_a_licence_that_managers_refuse_is_told_and_the_mended_one_is_taken(
+    lab: LabThread, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    licence = tmp_path / "licence.yaml"
+    licence.write_text(license.make().replace("customer_id: lab", "customer_id: canary"))
+    deployment = engine(tmp_path, lab, num_of_instances=1, manager_license_path=str(licence))
+
+    with pytest.raises(RuntimeError):
+        deployment.run("install", task_retries=0)
+    assert "Failed to upload Cloudify license: 400" in capfd.readouterr().out
+
+    licence.write_text(license.make(customer_id="mended"))
+    deployment.run("install", task_retries=0)
+    assert lab.machine("m3").manager.tables.license.customer_id == "mended"
+    deployment.run("uninstall")
 
 
 def test_another_ca_of_the_database_is_refused(

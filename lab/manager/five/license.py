@@ -28,7 +28,7 @@ class License:
     """A licence that was accepted.
 
     Attributes:
-        expiration_date: `YYYY-MM-DD`; None for one without an end.
+        expiration_date: `YYYY-MM-DD` or `MM/DD/YYYY`; None for one without an end.
         cloudify_version: The latest version it is for; None for all.
     """
 
@@ -43,8 +43,13 @@ class License:
         """Whether it has ended by then."""
         if self.expiration_date is None:
             return False
-        end = datetime.strptime(self.expiration_date, "%Y-%m-%d").replace(tzinfo=timezone.utc)
+        form = "%m/%d/%Y" if "/" in self.expiration_date else "%Y-%m-%d"
+        end = datetime.strptime(self.expiration_date, form).replace(tzinfo=timezone.utc)
         return end.timestamp() < now
+
+    def stops(self, now: float) -> bool:
+        """Whether nothing is done with it any more: an expired one that was paid for stops nobody."""
+        return self.trial and self.expired(now)
 
     def to_wire(self, now: float) -> dict[str, Any]:
         """As REST tells it."""

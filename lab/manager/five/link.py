@@ -115,5 +115,5 @@ def check_license(data: ClusterData, path: str, method: str, now: float) -> None
             status=400,
             code="missing_cloudify_license",
         )
-    if found.expired(now):
+    if found.stops(now):
         raise ManagerError("This Manager`s license has expired", status=400, code="expired_cloudify_license")

@@ -198,7 +198,15 @@ def _first(config: Config, rows: dict[str, BrokerRow]) -> ClusterData:
     else:
         host = config.text("postgresql_client.host")
         data.tables.db_nodes = {host: DatabaseRow(host, host, is_external=True)}
+    database.engine.can_begin = lambda: _is_heard(data)
     return data
+
+
+def _is_heard(data: ClusterData) -> bool:
+    """Whether a manager that runs has a broker: what is executed goes through one."""
+    brokers = list(data.tables.brokers.values())
+    managers = [row.manager for row in data.tables.managers.values() if row.manager.running]
+    return any(manager.link is not None and manager.link.has_broker(brokers) for manager in managers)
 
 
 def _check_join(machine: Machine, config: Config, data: ClusterData) -> int:
@@ -254,7 +262,7 @@ def _check_premium(data: ClusterData, name: str, machine: Machine) -> None:
     """What the closed part of the installer is taken to refuse: no licence, two at a time."""
     script = [*_SCRIPT, "configure_cluster_script.py"]
     found = data.tables.license
-    if found is None or found.expired(machine.clock.now()):
+    if found is None or found.stops(machine.clock.now()):
         raise ProcessExecutionError.of(
             script,
             "missing_cloudify_license: There is no Cloudify license installed on this Manager"

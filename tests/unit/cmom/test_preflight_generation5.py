@@ -68,6 +68,40 @@ def test_a_licence_that_is_none_is_a_fault(good, tmp_path):
     assert "is no licence of Cloudify" in problems_of(good)["manager_license_path"]
 
 
+@pytest.mark.parametrize(
+    ("licence", "said"),
+    [
+        ("{trial: true, expiration_date: 11/24/2018}", "has expired on 2018-11-24; managers do nothing"),
+        ("{cloudify_version: 4.5.5}", "is a licence for managers up to '4.5.5', and these are of 7.0.5"),
+        ("[]", "is no licence of Cloudify"),
+        ("{", "manager_license"),
+    ],
+)
+def test_a_licence_that_managers_would_refuse_is_a_fault(good, tmp_path, licence, said):
+    path = good["manager_license_path"] = text_file(tmp_path, "manager_license.yaml", f"license: {licence}\n")
+    problem = problems_of(good)["manager_license_path"]
+    assert said in problem
+    assert path in problem
+    (tmp_path / "manager_license.yaml").unlink()
+    assert "manager_license.yaml" in problems_of(good)["manager_license_path"]
+
+
+@pytest.mark.parametrize(
+    ("licence", "said"),
+    [
+        ("{trial: false, expiration_date: 11/24/2018}", "has expired on 2018-11-24; managers say so"),
+        ("{trial: true, expiration_date: 60 days}", None),
+        ("{trial: true, expiration_date: null, cloudify_version: '7.0.0'}", None),
+        ("{trial: true, expiration_date: 2999-01-01}", None),
+    ],
+)
+def test_what_a_licence_says_that_stops_nobody_is_a_word_at_most(good, tmp_path, licence, said):
+    good["manager_license_path"] = text_file(tmp_path, "licence2.yaml", f"license: {licence}\n")
+    warnings = check(good, now=NOW).warnings
+    assert len(warnings) == (said is not None)
+    assert said is None or said in warnings[0]
+
+
 def test_an_even_size_deserves_a_word(good):
     [warning] = check({**good, "num_of_instances": 4}, now=NOW).warnings
     assert warning.startswith("num_of_instances: 4 members bear no more deaths than 3 do")

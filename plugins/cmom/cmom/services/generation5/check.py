@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime, timezone
 from typing import Any
 
 from cmom.models import Host, Secret, Version
@@ -11,6 +12,7 @@ from cmom.services.generation5 import rules
 from cmom.services.generation5.configs import ServiceConfig, service_config, single_config
 from cmom.services.generation5.credentials import CREDENTIALS
 from cmom.services.generation5.layout import Layout, layout_of, member_name, size_problem, size_remark
+from cmom.services.generation5.licence import judge
 from cmom.services.generation5.plan import (
     SECTIONS,
     Plan,
@@ -19,7 +21,12 @@ from cmom.services.generation5.plan import (
 )
 from cmom.services.manager_config import check_sections, has_path
 from cmom.services.pool import host_of
-from cmom.services.validation.external import read_brokers, read_database, read_license_path
+from cmom.services.validation.external import (
+    read_brokers,
+    read_database,
+    read_license,
+    read_license_path,
+)
 from cmom.services.validation.fields import Fields
 from cmom.services.validation.findings import Findings, nearest, shown
 from cmom.services.validation.machines import read_hosts, read_num_of_instances, read_resource_pool
@@ -57,6 +64,9 @@ def check(version: Version, fields: Fields, findings: Findings) -> None:
         findings.warn("num_of_instances", remark)
     if not layout.single and not fields.given("manager_license_path"):
         findings.fault("manager_license_path", "missing: a cluster of generation 5 needs a licence")
+    licence_path = read_license_path(fields)
+    if licence_path is not None:
+        _check_licence(licence_path, version, findings)
     ldap = read_ldap(fields)
     if ldap is not None and version.numbers >= _LDAP_UNTIL:
         findings.fault(
@@ -84,7 +94,7 @@ def check(version: Version, fields: Fields, findings: Findings) -> None:
         credentials={name: Secret(name) for name in CREDENTIALS},
         ldap=ldap,
         additional_config=additional,
-        licensed=bool(read_license_path(fields)),
+        licensed=licence_path is not None,
         database=database,
         brokers=brokers,
     )
@@ -93,6 +103,14 @@ def check(version: Version, fields: Fields, findings: Findings) -> None:
     )
     if not problem and not unknown:
         _check_rules(plan, findings)
+
+
+def _check_licence(path: str, version: Version, findings: Findings) -> None:
+    verdict = judge(read_license(path), version, datetime.now(timezone.utc).date())
+    if verdict.fault:
+        findings.fault("manager_license_path", f"{path} {verdict.fault}")
+    elif verdict.warning:
+        findings.warn("manager_license_path", f"{path} {verdict.warning}")
 
 
 def _members(fields: Fields, number: int) -> tuple[Host, ...]:

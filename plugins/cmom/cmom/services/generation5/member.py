@@ -96,12 +96,15 @@ class MemberMachine:
     def ensure_installed(self, service: Service, *, join: Host | None = None, first: bool = False) -> bool:
         """Have one service installed; see `service_config`."""
         config = service_config(self.plan, self.site.host, service, join=join, first=first)
+        if service is Service.MANAGER:
+            self._ensure_given_files(self._installation(service))
         return self._installation(service).ensure_installed(config.text, config.identity)
 
     def ensure_all_installed(self) -> bool:
         """Have everything installed in a single run."""
         config = single_config(self.plan, self.site.host)
         installation = self.site.installer.installation(self.layout.single_run)
+        self._ensure_given_files(installation)
         return installation.ensure_installed(config.text, config.identity)
 
     def ensure_removed(self, service: Service) -> bool:
@@ -110,6 +113,28 @@ class MemberMachine:
 
     def _installation(self, service: Service) -> Installation:
         return self.site.installer.installation(service.run)
+
+    def _ensure_given_files(self, installation: Installation) -> None:
+        """Have what the user gave there as it is now: after a refusal of the installer it was mended."""
+        note = installation.note()
+        if note is not None and note.finished:
+            return
+        for path, (content, mode) in self._given_files().items():
+            self.site.installer.machine.ensure_file(path, content, mode)
+
+    def _given_files(self) -> dict[str, tuple[str, int]]:
+        """The licence, and the CAs of services elsewhere."""
+        plan, files = self.plan, self.plan.files
+        local = {
+            files.licence: self.site.inputs.manager_license_path,
+            files.database_ca: plan.database.ca_path if plan.database else None,
+            files.broker_ca: plan.brokers.ca_path if plan.brokers else None,
+        }
+        return {
+            path: (_content(source), 0o600 if path == files.licence else 0o644)
+            for path, source in local.items()
+            if source is not None
+        }
 
     def _remote_files(self) -> RemoteFiles:
         """Say which certificate and key goes where; keys for root's eyes only."""
@@ -126,15 +151,7 @@ class MemberMachine:
             pair = site.authority.pair(site.host, site.now, common_name)
             remote[files.certificate(place)] = (pair.certificate_pem, 0o644)
             remote[files.key(place)] = (pair.key_pem, 0o600)
-        local = {
-            files.licence: site.inputs.manager_license_path,
-            files.database_ca: plan.database.ca_path if plan.database else None,
-            files.broker_ca: plan.brokers.ca_path if plan.brokers else None,
-        }
-        for path, source in local.items():
-            if source is not None:
-                remote[path] = (_content(source), 0o600 if path == files.licence else 0o644)
-        return remote
+        return {**remote, **self._given_files()}
 
 
 def _content(path: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from cmom.services.validation import files
 from cmom.services.validation.fields import Fields
@@ -26,13 +28,23 @@ def read_license_path(fields: Fields) -> str | None:
     if path is None:
         return None
     try:
-        if not files.yaml_mapping(path).get("license"):
+        if not read_license(path):
             fields.fault("manager_license_path", f"{path} is no licence of Cloudify: it has no `license`")
             return None
     except files.Unusable as error:
         fields.fault("manager_license_path", str(error))
         return None
     return path
+
+
+def read_license(path: str) -> Mapping[str, Any]:
+    """Return what a licence says of itself, in its own words; empty when it is none.
+
+    Raises:
+        Unusable: The file cannot be read.
+    """
+    found = files.yaml_mapping(path).get("license")
+    return found if isinstance(found, Mapping) else {}
 
 
 def read_database(fields: Fields) -> ExternalDatabase | None:
