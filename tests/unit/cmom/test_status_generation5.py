@@ -1,0 +1,68 @@
+"""The status of a cluster of generation 5: condition by quorum, the managers' own words beside it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+from cmom.clients.active_api import ClusterReport, ListedManager, NodeState
+from cmom.models import Host
+from cmom.services.condition import Condition
+from cmom.services.generation5.status import summarise
+from cmom.services.generation5.survey import Word
+from cmom.services.status import Previous
+
+NOW = datetime(2026, 3, 4, tzinfo=timezone.utc)
+IPS = ("10.0.0.1", "10.0.0.2", "10.0.0.3")
+HOSTS = [Host(ip, ip, f"m{number}") for number, ip in enumerate(IPS, 1)]
+KINDS = ("manager", "broker", "db")
+
+
+def word(ip, *, failing=(), status="OK"):
+    """What the manager at an address says when nodes (kind, address) fail."""
+    nodes = [
+        NodeState(kind, f"m{number}", one, one, "Fail" if (kind, one) in failing else "OK")
+        for kind in KINDS
+        for number, one in enumerate(IPS, 1)
+    ]
+    kinds = tuple((kind, status, False) for kind in KINDS)
+    listed = tuple(ListedManager(f"m{number}", one, one) for number, one in enumerate(IPS, 1))
+    return Word(ip, ClusterReport(status, kinds, tuple(nodes)), listed)
+
+
+def everything_fails(ip):
+    """What it says for 10 to 15 s after a start."""
+    return word(ip, failing={(kind, one) for kind in KINDS for one in IPS}, status="Fail")
+
+
+def status_of(*words):
+    return summarise(HOSTS, {one.ip: one for one in words}, Previous(), NOW)
+
+
+def test_the_managers_own_words_stand_beside_the_condition():
+    output = status_of(*map(word, IPS)).status_output()
+    assert output["condition"] == "ready"
+    assert output["summary"]["status"] == "OK"
+    assert output["summary"]["services"]["db"]["nodes"] == {"m1": "OK", "m2": "OK", "m3": "OK"}
+
+
+def test_who_has_just_been_started_and_fails_everybody_is_not_believed():
+    seen = status_of(everything_fails(IPS[0]), word(IPS[1]), word(IPS[2]))
+    assert (seen.condition, seen.error) == (Condition.READY, "")
+    assert seen.status_output()["summary"]["status"] == "OK"
+
+
+def test_a_cluster_that_has_just_been_started_as_a_whole_is_not_down():
+    seen = status_of(*map(everything_fails, IPS))
+    assert seen.condition is Condition.DEGRADED
+    assert "does not see the cluster yet, as for 10 to 15 s after a start" in seen.reason
+
+
+def test_one_word_of_the_managers_is_not_what_decides():
+    one = {("db", IPS[2])}
+    degraded = status_of(*(word(ip, failing=one, status="Fail") for ip in IPS))
+    assert degraded.condition is Condition.DEGRADED
+    assert degraded.status_output()["summary"]["status"] == "Fail"
+    two = {("db", IPS[1]), ("db", IPS[2])}
+    down = status_of(*(word(ip, failing=two, status="Degraded") for ip in IPS))
+    assert down.condition is Condition.DOWN
+    assert "databases have no majority: 1 of 3" in down.reason
