@@ -8,7 +8,7 @@ mappings.
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from cmom.models import Host
@@ -122,10 +122,6 @@ class ManagerRecord:
             properties[SSH_HOST_KEY] = self.ssh_host_key
         else:
             properties.pop(SSH_HOST_KEY, None)
-
-    def with_host_key(self, ssh_host_key: str) -> ManagerRecord:
-        """Return the same with the host key that the machine showed."""
-        return replace(self, ssh_host_key=ssh_host_key)
 
 
 @dataclass(frozen=True)

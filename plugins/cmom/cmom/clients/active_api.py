@@ -139,11 +139,6 @@ class ActiveApi(ManagerClient):
         """Take a broker off the list; tell whether it was on it."""
         return self._delete(f"/brokers/{quote(name, safe='')}", f"unregistering the broker {name}")
 
-    def list_database_addresses(self) -> tuple[str, ...]:
-        """List the databases that managers know, by their addresses."""
-        items = self._items("/db-nodes", "listing the databases of the cluster")
-        return tuple(str(item.get("host") or "") for item in items)
-
     def _items(self, path: str, doing: str) -> list[dict[str, Any]]:
         answer = self.request("GET", path, doing)
         items = answer.get("items") if isinstance(answer, dict) else None

@@ -22,7 +22,7 @@ CREATE_WORKFLOW = "create_snapshot"
 RESTORE_WORKFLOW = "restore_snapshot"
 EXISTING_RUNNING_EXECUTION = "existing_running_execution_error"
 
-CREATED, FAILED, UPLOADED = "created", "failed", "uploaded"
+CREATED, FAILED = "created", "failed"
 
 # What `count_contents` counts.
 CONTENTS = ("tenants", "plugins", "secrets", "blueprints", "deployments")
