@@ -60,14 +60,13 @@ def parser(version: tuple[int, ...]) -> argparse.ArgumentParser:
     addresses.add_argument("--private-ip", default="")
     addresses.add_argument("--public-ip", default="")
     addresses.add_argument("-a", "--admin-password", default="")
-    old = version < (6, 4)
-    if old:
+    if version < (6, 4):
         addresses.add_argument("--clean-db", action="store_true")
     commands.add_parser("validate", parents=[common, addresses])
     install = commands.add_parser("install", parents=[common, addresses])
     install.add_argument("--only-install", action="store_true")
     remove = commands.add_parser("remove", parents=[common])
-    if old:
+    if version < (6, 3):
         remove.add_argument("-f", "--force", action="store_true")
     for name in _SWITCHES:
         one = commands.add_parser(name, parents=[common])

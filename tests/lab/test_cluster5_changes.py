@@ -128,6 +128,13 @@ def test_what_cfy_manager_does_not_know_is_a_wrong_command_line(cluster: Cluster
     assert cluster.cfy("m1", "brokers", "remove").code == 2
 
 
+def test_a_removal_takes_force_until_6_2_only(tmp_path: Path) -> None:
+    with cluster_of(tmp_path, machines=1) as bare:
+        for version, code in (("6.2.0", 0), ("6.3.0", 2)):
+            bare.version = version
+            assert bare.cfy("m1", "remove", "-f").code == code, version
+
+
 def test_a_failover_and_a_start_take_their_time(tmp_path: Path) -> None:
     settings = LabSettings(
         rate_limit=False, database_failover_seconds=30, status_settle_seconds=15, broker_linger_seconds=60
