@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import shlex
 import stat
+import time
+from dataclasses import replace
 
 import pytest
 
+from cmom.commands import command
 from cmom.errors import AccessRefused, ActionRequired, CommandFailed, DeadlinePassed, MachineUnreachable
 from cmom.models import INSTALL_PACKAGE, Package, Version
 from cmom.services.machine import STAGING_DIRECTORY, STATE_DIRECTORY
+from cmom.services.small_file import write_command
 from lab.rpm_builder import build_rpm
 from lab.testing import LabThread
 from tests.lab.given_machine import CANARY, IMPATIENT, machine_of, ssh_to
@@ -35,6 +40,13 @@ def inside(lab, path):
 
 def mode_of(path):
     return stat.S_IMODE(path.stat().st_mode)
+
+
+def wait_for(condition):
+    ends = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < ends
+        time.sleep(0.02)
 
 
 # --- waiting for SSH
@@ -165,26 +177,66 @@ def test_a_secret_is_never_an_argument_and_never_readable_by_others(lab, machine
 
     def watching(wanted, check=True):
         seen.append(wanted.shell())
-        result = run(wanted, check=check)
-        for path in inside(lab, "/etc").glob(".secret*"):
-            seen.append(oct(mode_of(path)))
-        return result
+        return run(wanted, check=check)
 
     machine.ssh.run = watching
     machine.ensure_file("/etc/secret", CANARY)
     assert inside(lab, "/etc/secret").read_text() == CANARY
-    assert "0o600" in seen
-    assert not [line for line in seen if CANARY in line or line in ("0o644", "0o640")]
+    assert mode_of(inside(lab, "/etc/secret")) == 0o600
+    assert len(seen) == 2
+    assert not [line for line in seen if CANARY in line]
 
 
-def test_a_connection_that_breaks_leaves_the_old_file(lab, machine):
+def test_what_lies_beside_a_file_already_is_not_written_into(lab, machine):
+    planted = inside(lab, "/etc/.secret.cmom-part.AAAAAAAA")
+    planted.write_text("planted")
+    planted.chmod(0o666)
+    kept = inside(lab, "/etc/kept")
+    kept.hardlink_to(planted)
+    machine.write_file("/etc/secret", CANARY)
+    assert (kept.read_text(), planted.exists()) == ("planted", False)
+    assert (inside(lab, "/etc/secret").read_text(), mode_of(inside(lab, "/etc/secret"))) == (CANARY, 0o600)
+
+
+def test_a_file_that_cannot_be_written_says_which_and_why_and_its_content_stays_private(lab, machine):
+    machine.ensure_directory("/etc/full")
+    with pytest.raises(CommandFailed, match=r"/etc/full on .* cannot be written:\n.*directory") as raised:
+        machine.write_file("/etc/full", CANARY)
+    assert "sh -c" not in str(raised.value)
+    (left,) = inside(lab, "/etc").glob(".full.cmom-part.*")
+    assert mode_of(left) == 0o600
+
+
+def test_content_that_arrives_otherwise_does_not_take_the_place_of_the_file(lab, machine):
+    machine.write_file("/etc/precious", "old")
+    run = machine.ssh.run
+    machine.ssh.run = lambda wanted, check=True: run(replace(wanted, stdin="half of"), check=check)
+    with pytest.raises(MachineUnreachable, match="is not what was sent"):
+        machine.write_file("/etc/precious", "half of it")
+    assert inside(lab, "/etc/precious").read_text() == "old"
+    assert not list(inside(lab, "/etc").glob(".precious*"))
+
+
+def test_a_connection_that_breaks_leaves_the_old_file_or_the_new_one(lab, machine):
     machine.ensure_file("/etc/precious", "old")
     lab.fault("m1", "ssh-cut", path="exec .* dd of=", times=1)
     with pytest.raises(MachineUnreachable):
         machine.ensure_file("/etc/precious", "new")
-    assert inside(lab, "/etc/precious").read_text() == "old"
-    assert machine.ensure_file("/etc/precious", "new")
+    assert inside(lab, "/etc/precious").read_text() in ("old", "new")
+    machine.ensure_file("/etc/precious", "new")
     assert inside(lab, "/etc/precious").read_text() == "new"
+
+
+def test_one_that_still_waits_for_its_content_does_not_disturb_the_next(lab, machine):
+    waiting = write_command("/etc/busy", "of the first", 0o600, "root", "root").shell()
+    line = f"nohup sh -c {shlex.quote(f'sleep 1 | {waiting}; echo $? > ended')} >/dev/null 2>&1 &"
+    machine.run(command("bash", "-c", line))
+    wait_for(lambda: list(inside(lab, "/etc").glob(".busy.cmom-part.*")))
+    machine.write_file("/etc/busy", "of the second")
+    wait_for(lambda: inside(lab, "/home/centos/ended").exists())
+    assert inside(lab, "/home/centos/ended").read_text() != "0\n"
+    assert inside(lab, "/etc/busy").read_text() == "of the second"
+    assert not list(inside(lab, "/etc").glob(".busy*"))
 
 
 # --- directories and removal

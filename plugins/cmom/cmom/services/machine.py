@@ -1,7 +1,8 @@
 """What a machine is like, and how it is made so: facts are read, compared, and only then changed.
 
-Commands are plain words without shell syntax; those that need root go through ``sudo -n``. Whatever content
-is secret travels over standard input into a file that only root can read from its first byte on.
+Commands are plain words without shell syntax (`small_file` apart); those that need root go through ``sudo
+-n``. Whatever content is secret travels over standard input into a file that only root can read from its
+first byte on.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import replace
 from cmom.clients.ssh import SshClient
 from cmom.commands import Command, Result, command
 from cmom.errors import AccessRefused, ActionRequired, CommandFailed, MachineUnreachable
-from cmom.models import Host, Package, Secret
+from cmom.models import Host, Package
 from cmom.services.facts import (
     PACKAGE_FORMAT,
     STAT_FORMAT,
@@ -27,6 +28,7 @@ from cmom.services.facts import (
     parse_package,
     parse_stat,
 )
+from cmom.services.small_file import ARRIVED_OTHERWISE, write_command
 from cmom.services.waiting import Clock, SystemClock, wait_for
 
 # Where our own notes lie on a machine; only root can read them.
@@ -198,15 +200,14 @@ class Machine:
         """Make a small file be there with this content, owner and mode.
 
         The content goes over standard input into a file beside it that only root can read, is checked there,
-        and is renamed; the path never holds half of it.
+        and is renamed; the path never holds half of it. A connection that breaks leaves the old file or the
+        new one.
 
         Returns:
             Whether anything was changed.
         """
         wanted = hashlib.sha256(content.encode()).hexdigest()
-        folder, name = posixpath.split(path)
-        found = self.find_files(path, folder)
-        facts = found.get(path)
+        facts = self.find_file(path)
         if facts is not None and facts.is_directory:
             raise ActionRequired(f"{path} on {self.name} is a directory; a file must go there")
         if (
@@ -216,18 +217,18 @@ class Machine:
             and self.sha256(path) == wanted
         ):
             return False
-        aside = posixpath.join(folder, f".{name}.cmom-part")
-        if folder not in found:
-            self.run(command("mkdir", "-p", "--", folder, sudo=True))
-        self.run(command("install", "-m", "0600", "-T", "--", "/dev/null", aside, sudo=True))
-        self.run(
-            command("dd", f"of={aside}", "conv=notrunc", "status=none", sudo=True, stdin=Secret(content))
-        )
-        if self.sha256(aside) != wanted:
-            self.run(command("rm", "-f", "--", aside, sudo=True))
-            raise MachineUnreachable(f"What arrived as {path} on {self.name} is not what was sent")
-        self._rename_into_place(aside, path, mode, owner, group)
+        self.write_file(path, content, mode, owner, group)
         return True
+
+    def write_file(
+        self, path: str, content: str, mode: int = 0o600, owner: str = "root", group: str = "root"
+    ) -> None:
+        """Write a small file, whatever is there: as `ensure_file` does, without looking first."""
+        result = self.run(write_command(path, content, mode, owner, group), check=False)
+        if result.exit_code == ARRIVED_OTHERWISE:
+            raise MachineUnreachable(f"What arrived as {path} on {self.name} is not what was sent")
+        if not result.ok:
+            raise _failed(f"{path} on {self.name} cannot be written", result)
 
     def ensure_copy(self, staged: str, path: str, mode: int) -> None:
         """Put a file that lies on the machine already in its place, owned by root."""
@@ -237,7 +238,9 @@ class Machine:
         self.run(
             command("install", "-m", "0600", "-T", "--", staged, aside, sudo=True, timeout_seconds=900.0)
         )
-        self._rename_into_place(aside, path, mode, "root", "root")
+        if mode != 0o600:
+            self.run(command("chmod", f"{mode:04o}", "--", aside, sudo=True))
+        self.run(command("mv", "-fT", "--", aside, path, sudo=True))
 
     def ensure_directory(
         self, path: str, mode: int = 0o755, owner: str = "root", group: str = "root", *, sudo: bool = True
@@ -286,13 +289,6 @@ class Machine:
         """Remove a staging directory, as far as the machine can be reached."""
         with suppress(MachineUnreachable):
             self.remove((path,), sudo=False)
-
-    def _rename_into_place(self, aside: str, path: str, mode: int, owner: str, group: str) -> None:
-        if (owner, group) != ("root", "root"):
-            self.run(command("chown", f"{owner}:{group}", "--", aside, sudo=True))
-        if mode != 0o600:
-            self.run(command("chmod", f"{mode:04o}", "--", aside, sudo=True))
-        self.run(command("mv", "-fT", "--", aside, path, sudo=True))
 
 
 def _failed(what: str, result: Result) -> CommandFailed:

@@ -170,7 +170,7 @@ class ManagerInstaller:
         machine.ensure_directory(CERTIFICATES_FOLDER, 0o700)
         for path in sorted(files, key=lambda path: _is_certificate(files[path][0])):
             content, mode = files[path]
-            machine.ensure_file(path, str.__str__(content), mode)
+            machine.write_file(path, str.__str__(content), mode)
         machine.log("certificates are in place")
         return True
 
