@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
+import pytest
+
 from cmom.clients.active_api import ClusterReport, ListedManager, NodeState
 from cmom.models import Host
 from cmom.services.condition import Condition
@@ -66,3 +68,52 @@ def test_one_word_of_the_managers_is_not_what_decides():
     down = status_of(*(word(ip, failing=two, status="Degraded") for ip in IPS))
     assert down.condition is Condition.DOWN
     assert "databases have no majority: 1 of 3" in down.reason
+
+
+def addresses(*words, hosts=HOSTS, previous=None):
+    told = {one.ip: one for one in words}
+    return summarise(hosts, told, previous or Previous(), NOW).addresses_output()
+
+
+def ordered(*numbers):
+    return [HOSTS[number - 1] for number in numbers]
+
+
+@pytest.mark.parametrize(
+    ("order", "dead", "master", "slaves"),
+    [
+        ((1, 2, 3), (), 1, (2, 3)),
+        ((3, 1, 2), (), 3, (1, 2)),  # of the nodes, not of the addresses and not of what the managers list
+        ((1, 2, 3), (1,), 2, (1, 3)),
+        ((3, 1, 2), (3,), 1, (3, 2)),
+        ((1, 2, 3), (1, 2), 3, (1, 2)),
+        ((1, 2, 3), (2,), 1, (2, 3)),
+    ],
+)
+def test_master_is_the_first_manager_that_is_well_in_the_order_of_the_nodes(order, dead, master, slaves):
+    failing = {(kind, IPS[number - 1]) for kind in KINDS for number in dead}
+    words = [word(ip, failing=failing) for number, ip in enumerate(IPS, 1) if number not in dead]
+    for told in (words, words[::-1]):  # whoever answers first
+        assert addresses(*told, hosts=ordered(*order)) == {
+            "Master": IPS[master - 1],
+            "Slaves": [IPS[number - 1] for number in slaves],
+        }
+
+
+def test_a_manager_that_fails_is_not_master_though_it_answers_and_its_database_is_no_matter():
+    failing = {("manager", IPS[0]), ("db", IPS[1]), ("broker", IPS[1])}
+    words = [word(ip, failing=failing) for ip in IPS]
+    assert addresses(*words) == {"Master": IPS[1], "Slaves": [IPS[0], IPS[2]]}
+
+
+def test_master_is_told_by_the_public_address():
+    hosts = [Host(ip, f"198.51.100.{number}", f"m{number}") for number, ip in enumerate(IPS, 1)]
+    expected = {"Master": "198.51.100.1", "Slaves": ["198.51.100.2", "198.51.100.3"]}
+    assert addresses(*map(word, IPS), hosts=hosts) == expected
+
+
+def test_when_no_manager_is_known_to_be_well_the_addresses_stay_as_they_were():
+    before = {"Master": IPS[1], "Slaves": [IPS[0], IPS[2]]}
+    assert addresses(previous=Previous(addresses=before)) == before
+    assert addresses(everything_fails(IPS[0]), previous=Previous(addresses=before)) == before
+    assert addresses() == {"Master": "", "Slaves": []}
