@@ -67,10 +67,13 @@ class Cluster5:
         lab: Whose.
         version: Of the package.
         names: Which of its machines; all by default.
+        password: Of the managers' administrator.
     """
 
-    def __init__(self, lab: LabThread, version: str = VERSION, names: Sequence[str] = ()) -> None:
-        self.lab, self.version = lab, version
+    def __init__(
+        self, lab: LabThread, version: str = VERSION, names: Sequence[str] = (), password: str = PASSWORD
+    ) -> None:
+        self.lab, self.version, self.password = lab, version, password
         self.names = list(names) or [machine.name for machine in lab.machines]
         for name in self.names:
             self.prepare(name)
@@ -207,7 +210,7 @@ class Cluster5:
         config["services_to_install"].append("entropy_service")
         config["manager"] |= {
             "hostname": self.host(name),
-            "security": {"admin_password": PASSWORD},
+            "security": {"admin_password": self.password},
             "cloudify_license_path": f"{_ETC}/license.yaml" if name == self.names[0] else "",
         }
         clients = {
@@ -244,7 +247,7 @@ class Cluster5:
             port=machine.rest_port,
             protocol="https",
             username="admin",
-            password=PASSWORD,
+            password=self.password,
             tenant="default_tenant",
             cert=str(shared_ca()[0]),
         )

@@ -7,9 +7,7 @@ small program in the place of ``cfy`` that notes how it was called. The scenario
 from __future__ import annotations
 
 import fcntl
-import functools
 import json
-import logging
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -20,19 +18,17 @@ from typing import Any
 
 import yaml
 
-from cmom.models import Host, ManagerAccess, Secret
 from cmom.services.deployed import CLUSTER_TYPE, MANAGER_TYPE
-from cmom.services.formation import ClusterTimes
-from cmom.services.generations import Cluster4
 from lab.clock import RealClock
 from lab.machine import Machine
-from lab.manager import certificates, install
-from lab.manager.configuration import CONFIG_PATH
-from lab.packages import MANAGER_PACKAGE, Package
 from lab.testing import LabThread
+from tests.lab.cluster5 import VERSION as GENERATION5
+from tests.lab.installed import install_cluster
+from tests.lab.rest import shared_ca
 from tests.unit.cmom.monitor.given_fleet import groups
 
 PASSWORD = "canary-watched-password"
+GENERATION4 = "4.6.0"
 INTERVAL = 0.2
 # Small, but a busy machine is late by more than that only now and then; and then the silence does not count.
 TIMES = {"suspect_seconds": 0.6, "failed_seconds": 1.5, "recover_seconds": 0.6, "grace_seconds": 0.2}
@@ -102,18 +98,25 @@ class Watched:
     Args:
         folder: For all of it.
         sizes: How many members each cluster has.
+        versions: Of the managers of each; the last one counts for all that follow.
         settings: More properties of the clusters' nodes.
         policy: Other properties of the policy.
     """
 
     def __init__(
-        self, folder: Path, sizes: Sequence[int] = (3,), policy: Any = None, **settings: Any
+        self,
+        folder: Path,
+        sizes: Sequence[int] = (3,),
+        policy: Any = None,
+        versions: Sequence[str] = (GENERATION4,),
+        **settings: Any,
     ) -> None:
         self.lab = LabThread(folder / "lab", machines=sum(sizes), clock=RealClock(), sandbox="interpreter")
         self.workdir = folder / "tier2"
         self.deployments = self.workdir / ".cloudify" / "profiles" / "local" / "deployments"
         self._calls, self._hold, self._fail = (folder / name for name in ("calls", "hold", "fail"))
         self._sizes, self._policy, self._settings = sizes, policy or {}, settings
+        self._versions = [*versions, *versions[-1:] * len(sizes)][: len(sizes)]
         self._folder = folder
         self.clusters: list[Cluster] = []
 
@@ -132,54 +135,22 @@ class Watched:
 
     def _set_up(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        ca = self._folder / "ca.pem"
-        ca.write_bytes(_authority()[0])
         self.cfy = self._folder / "cfy"
         names = {"calls": str(self._calls), "hold": str(self._hold), "fail": str(self._fail)}
         self.cfy.write_text(_CFY.format(python=sys.executable, **names))
         self.cfy.chmod(0o755)
         machines = list(self.lab.machines)
-        for number, size in enumerate(self._sizes):
+        for number, (size, version) in enumerate(zip(self._sizes, self._versions, strict=True)):
             own, machines = machines[:size], machines[size:]
-            for machine in own:
-                self._install(machine)
-            self._cluster(own, ManagerAccess("admin", Secret(PASSWORD), str(ca), own[0].rest_port))
-            self.clusters.append(self._write_profile(f"cluster{number}", own, str(ca)))
+            install_cluster(self.lab, own, version, PASSWORD)
+            self.clusters.append(self._write_profile(f"cluster{number}", own, version))
 
-    def _install(self, machine: Machine) -> None:
-        certificate, key = _pair(machine.ip)
-        for path, content in (
-            ("/root/cert.pem", certificate),
-            ("/root/key.pem", key),
-            ("/root/ca.pem", _authority()[0]),
-            (CONFIG_PATH, yaml.safe_dump(_config(machine.ip)).encode()),
-        ):
-            target = machine.path(path)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(content)
-        said: list[str] = []
-
-        async def run() -> int:
-            machine.rpm_database.add(Package(MANAGER_PACKAGE, "4.6.0", "ga", "x86_64"))
-            return await install(machine, said.append)
-
-        assert self.lab.run(run) == 0, said
-
-    @staticmethod
-    def _cluster(machines: Sequence[Machine], access: ManagerAccess) -> None:
-        hosts = [Host(machine.ip, machine.public_ip, machine.hostname) for machine in machines]
-        times = ClusterTimes(poll_seconds=0.05)
-        with Cluster4(hosts, access, logging.getLogger("tests.watched"), times=times) as cluster:
-            cluster.form()
-            for host in hosts[1:]:
-                cluster.rejoin(host)
-
-    def _write_profile(self, name: str, machines: Sequence[Machine], ca_cert: str) -> Cluster:
+    def _write_profile(self, name: str, machines: Sequence[Machine], version: str) -> Cluster:
         folder = self.deployments / name
         (folder / "node-instances").mkdir(parents=True)
         (folder / "workdir").mkdir()
         access = {
-            "ca_cert": ca_cert,
+            "ca_cert": str(shared_ca()[0]),
             "rest_port": machines[0].rest_port,
             "manager_admin_username": "admin",
             "manager_admin_password": PASSWORD,
@@ -204,7 +175,7 @@ class Watched:
         for machine in machines:
             known = {"ip": machine.ip, "public_ip": machine.public_ip, "hostname": machine.hostname}
             self._write_instance(
-                folder, cluster.instance_of(machine), "manager", {**known, "manager_version": "4.6.0"}
+                folder, cluster.instance_of(machine), "manager", {**known, "manager_version": version}
             )
         return cluster
 
@@ -262,30 +233,3 @@ def eventually(condition: Callable[[], Any], what: str, seconds: float = PATIENC
         assert time.monotonic() < deadline, f"{what} did not come true in {seconds:.0f} s"
         time.sleep(0.05)
     return found
-
-
-def _config(ip: str) -> dict[str, Any]:
-    return {
-        "manager": {
-            "private_ip": ip,
-            "public_ip": ip,
-            "security": {"ssl_enabled": True, "admin_password": PASSWORD},
-        },
-        "ssl_inputs": {
-            "external_cert_path": "/root/cert.pem",
-            "external_key_path": "/root/key.pem",
-            "internal_cert_path": "/root/cert.pem",
-            "internal_key_path": "/root/key.pem",
-            "ca_cert_path": "/root/ca.pem",
-        },
-    }
-
-
-@functools.cache
-def _authority() -> tuple[bytes, bytes]:
-    return certificates.make_authority()
-
-
-@functools.lru_cache(maxsize=32)
-def _pair(ip: str) -> tuple[bytes, bytes]:
-    return certificates.make_pair([ip], *_authority())

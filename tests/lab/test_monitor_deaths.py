@@ -8,14 +8,18 @@ import pytest
 
 from cmom.monitor.verdict import State
 from cmom.services.healing.plan import NO_LEADER_MESSAGE
-from tests.lab.given_watched import TIMES, eventually
+from tests.lab.given_watched import GENERATION4, GENERATION5, TIMES, eventually
 from tests.lab.watching import AFTERMATH_SECONDS, MakeWatched, Watching, hang, nothing_follows
 
 
-def test_a_replica_that_dies_is_suspected_then_failed_then_healed_once(make_watched: MakeWatched) -> None:
-    watched = make_watched()
+# In generation 5 it is the first one, whose database leads and through which the brokers have joined.
+@pytest.mark.parametrize(("version", "number"), [(GENERATION4, 1), (GENERATION5, 0)])
+def test_a_member_that_dies_is_suspected_then_failed_then_healed_once(
+    make_watched: MakeWatched, version: str, number: int
+) -> None:
+    watched = make_watched(versions=[version])
     (cluster,) = watched.clusters
-    dead = cluster.machines[1]
+    dead = cluster.machines[number]
     with Watching.of(watched) as watching:
         watching.wait_until_all_healthy(cluster)
         watched.lab.kill(dead.name)
@@ -55,20 +59,30 @@ def test_a_leader_that_dies_is_healed_when_another_leads(make_watched: MakeWatch
     assert watched.heals[0]["parameters"]["node_instance_id"] == cluster.instance_of(cluster.machines[0])
 
 
-@pytest.mark.parametrize("dead", [(1, 2), (0, 2)], ids=["two replicas", "the leader and a replica"])
+@pytest.mark.parametrize(
+    ("version", "dead", "reason", "state"),
+    [
+        # The third leads, but may as well be the one that was cut off from the other two.
+        (GENERATION4, (1, 2), "no_majority", State.FAILED),
+        (GENERATION4, (0, 2), "no_majority", State.FAILED),
+        # Without a majority of databases the third answers, and cannot tell anything.
+        (GENERATION5, (0, 2), "no_witness", State.UNKNOWN),
+    ],
+    ids=["two replicas", "the leader and a replica", "two of generation 5"],
+)
 def test_two_of_three_that_die_are_not_healed_on_the_word_of_the_third(
-    make_watched: MakeWatched, dead: tuple[int, int]
+    make_watched: MakeWatched, version: str, dead: tuple[int, int], reason: str, state: State
 ) -> None:
-    watched = make_watched()
+    watched = make_watched(versions=[version])
     (cluster,) = watched.clusters
     with Watching.of(watched) as watching:
         watching.wait_until_all_healthy(cluster)
         for number in dead:
             watched.lab.kill(cluster.machines[number].name)
         for number in dead:
-            # The third leads, but may as well be the one that was cut off from the other two.
-            watching.wait_for_refusal(cluster, cluster.machines[number], "no_majority")
-            assert watching.state(cluster, cluster.machines[number]) is State.FAILED
+            watching.wait_for_refusal(cluster, cluster.machines[number], reason)
+            assert watching.state(cluster, cluster.machines[number]) is state
+        assert watching.state(cluster, cluster.machines[1 if 0 in dead else 0]) is State.HEALTHY
         nothing_follows(watched)
         # One of them is back: that is a majority, and the other one is healed.
         watched.lab.start(cluster.machines[dead[0]].name)
@@ -78,8 +92,11 @@ def test_two_of_three_that_die_are_not_healed_on_the_word_of_the_third(
     )
 
 
-def test_when_all_die_there_is_no_witness_until_some_are_back(make_watched: MakeWatched) -> None:
-    watched = make_watched()
+@pytest.mark.parametrize("version", [GENERATION4, GENERATION5])
+def test_when_all_die_there_is_no_witness_until_some_are_back(
+    make_watched: MakeWatched, version: str
+) -> None:
+    watched = make_watched(versions=[version])
     (cluster,) = watched.clusters
     with Watching.of(watched) as watching:
         watching.wait_until_all_healthy(cluster)

@@ -10,7 +10,7 @@ from cmom.models import Host
 from cmom.monitor.verdict import State
 from cmom.services import activity
 from cmom.services.healing import record
-from tests.lab.given_watched import eventually
+from tests.lab.given_watched import GENERATION4, GENERATION5, eventually
 from tests.lab.watching import AFTERMATH_SECONDS, MakeWatched, Watching, nothing_follows
 
 
@@ -155,7 +155,7 @@ def test_a_heal_that_failed_is_started_again_after_a_growing_delay(make_watched:
 def test_a_death_during_an_upgrade_is_healed_in_the_old_cluster_and_not_in_the_new(
     make_watched: MakeWatched,
 ) -> None:
-    watched = make_watched(3, 3)
+    watched = make_watched(3, 3, versions=[GENERATION4, GENERATION5])
     old, new = watched.clusters
     folder = activity.deployment_folder(watched.deployments, new.name)
     activity.hold(folder, "the installation of the new one, which restores the snapshot of the old one")

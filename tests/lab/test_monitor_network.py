@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from cmom.monitor.verdict import State
-from tests.lab.given_watched import eventually
+from tests.lab.given_watched import GENERATION4, GENERATION5, eventually
 from tests.lab.watching import AFTERMATH_SECONDS, MakeWatched, Watching, hang, nothing_follows
 
 
@@ -19,10 +21,11 @@ def test_a_machine_that_hangs_for_us_alone_is_left_alone(make_watched: MakeWatch
         nothing_follows(watched)
 
 
+@pytest.mark.parametrize("version", [GENERATION4, GENERATION5])
 def test_a_member_that_only_we_cannot_reach_is_unknown_and_trusted_again_later(
-    make_watched: MakeWatched,
+    make_watched: MakeWatched, version: str
 ) -> None:
-    watched = make_watched()
+    watched = make_watched(versions=[version])
     (cluster,) = watched.clusters
     cut_off = cluster.machines[1]
     with Watching.of(watched) as watching:
@@ -38,7 +41,7 @@ def test_a_member_that_only_we_cannot_reach_is_unknown_and_trusted_again_later(
 
 
 def test_a_partition_from_everything_opens_the_breaker(make_watched: MakeWatched) -> None:
-    watched = make_watched(2, 2)
+    watched = make_watched(2, 3, versions=[GENERATION4, GENERATION5])
     with Watching.of(watched, breaker={"reset_seconds": 1.0}) as watching:
         watching.wait_until_all_healthy(*watched.clusters)
         for machine in watched.lab.machines:
