@@ -22,7 +22,6 @@ from cmom.services.deployed import CLUSTER_TYPE, MANAGER_TYPE
 from lab.clock import RealClock
 from lab.machine import Machine
 from lab.testing import LabThread
-from tests.lab.cluster5 import VERSION as GENERATION5
 from tests.lab.installed import install_cluster
 from tests.lab.rest import shared_ca
 from tests.unit.cmom.monitor.given_fleet import groups
