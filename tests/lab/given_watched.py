@@ -22,12 +22,14 @@ from cmom.services.deployed import CLUSTER_TYPE, MANAGER_TYPE
 from lab.clock import RealClock
 from lab.machine import Machine
 from lab.testing import LabThread
+from tests.lab.cluster5 import VERSION
 from tests.lab.installed import install_cluster
 from tests.lab.rest import shared_ca
 from tests.unit.cmom.monitor.given_fleet import groups
 
 PASSWORD = "canary-watched-password"
 GENERATION4 = "4.6.0"
+GENERATION5 = VERSION
 INTERVAL = 0.2
 # Small, but a busy machine is late by more than that only now and then; and then the silence does not count.
 TIMES = {"suspect_seconds": 0.6, "failed_seconds": 1.5, "recover_seconds": 0.6, "grace_seconds": 0.2}
