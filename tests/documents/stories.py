@@ -110,6 +110,11 @@ ELSEWHERE |= {
         *_REPLACED,
         '"dbs", "remove", "-a", cluster.ip("m1"), "-c"',
     ),
+    "cfy_manager dbs set-master -a ADDRESS -c /etc/cloudify/cmom-database.yaml": (
+        "tests/lab/test_cluster5_changes.py",
+        "test_the_database_that_leads_is_handed_over_before_it_is_removed",
+        '"dbs", "set-master", "-a", cluster.ip("m3"), "-c"',
+    ),
     "cfy_manager brokers list -c /etc/cloudify/cmom-broker.yaml": (*_REPLACED, '"brokers", "list", "-c"'),
     "cfy_manager brokers remove -r NAME -c /etc/cloudify/cmom-broker.yaml": (
         *_REPLACED,

@@ -6,13 +6,15 @@ import copy
 import functools
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import yaml
-from cloudify.workflows import local
+from cloudify.workflows import local, tasks
 from dsl_parser.import_resolver.default_import_resolver import DefaultImportResolver
 from dsl_parser.parser import parse_from_path
 
@@ -54,9 +56,23 @@ class _Storage(local.InMemoryStorage):  # type: ignore[misc]
 
 
 class Engine:
-    """One deployment of one blueprint of a staged profile."""
+    """One deployment of one blueprint of a staged profile.
 
-    def __init__(self, profile: LocalProfile, blueprint: str, inputs: dict[str, Any]) -> None:
+    Args:
+        profile: The profile.
+        blueprint: Its file.
+        inputs: Of the deployment.
+        longest_pause_seconds: Operations ask for a pause before their next try; no pause is longer than this.
+    """
+
+    def __init__(
+        self,
+        profile: LocalProfile,
+        blueprint: str,
+        inputs: dict[str, Any],
+        longest_pause_seconds: float = float("inf"),
+    ) -> None:
+        self._longest_pause_seconds = longest_pause_seconds
         # The parser looks for imports in the working folder before it looks beside the blueprint.
         with working_in(profile.blueprint_folder):
             self._environment = local.init_env(
@@ -69,14 +85,15 @@ class Engine:
 
     def run(self, workflow: str, task_retries: int = 20, **parameters: Any) -> None:
         """Run a workflow; raises what the engine raises when it fails."""
-        self._environment.execute(
-            workflow,
-            parameters=parameters or None,
-            task_retries=task_retries,
-            task_retry_interval=0,
-            task_thread_pool_size=THREADS,
-            allow_custom_parameters=True,
-        )
+        with shorter_pauses(self._longest_pause_seconds):
+            self._environment.execute(
+                workflow,
+                parameters=parameters or None,
+                task_retries=task_retries,
+                task_retry_interval=0,
+                task_thread_pool_size=THREADS,
+                allow_custom_parameters=True,
+            )
 
     def instances(self, node_id: str) -> list[dict[str, Any]]:
         """Return the instances of a node."""
@@ -92,6 +109,18 @@ class Engine:
     def properties(self, node_id: str) -> list[dict[str, Any]]:
         """Return the runtime properties of a node's instances."""
         return [instance["runtime_properties"] for instance in self.instances(node_id)]
+
+
+@contextmanager
+def shorter_pauses(seconds: float) -> Iterator[None]:
+    """Let the engine wait no longer than so many seconds before it tries an operation again."""
+    duplicate = tasks.WorkflowTask.duplicate_for_retry
+
+    def sooner(task: Any, execute_after: float) -> Any:
+        return duplicate(task, min(execute_after, time.time() + seconds))
+
+    with mock.patch.object(tasks.WorkflowTask, "duplicate_for_retry", sooner):
+        yield
 
 
 @contextmanager

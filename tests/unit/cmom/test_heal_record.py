@@ -78,6 +78,25 @@ def test_a_failed_heal_makes_the_machine_anew_once_more(properties: dict[str, An
     assert taken_up.failed == ""
 
 
+@pytest.mark.parametrize(
+    ("reached", "repeated_from", "machine_ip"),
+    [
+        pytest.param(Phase.REINSTALLED, Phase.REINSTALLED, "10.0.0.3", id="joining"),
+        pytest.param(Phase.UNINSTALLED, Phase.BACKED_UP, "", id="installing"),
+    ],
+)
+def test_a_failed_join_goes_on_where_what_joined_may_be_needed(
+    properties: dict[str, Any], reached: Phase, repeated_from: Phase, machine_ip: str
+) -> None:
+    record.advance(properties, ID, later(1), phase=reached, machine_ip="10.0.0.3")
+    record.fail(properties, ID, "it did not join", later(2))
+
+    taken_up = record.begin(properties, journal(execution_id="second"), later(900), join_goes_on=True)
+
+    assert (taken_up.phase, taken_up.machine_ip) == (repeated_from, machine_ip)
+    assert taken_up.failed == ""
+
+
 def test_a_heal_that_ended_well_leaves_its_history_and_no_journal(properties: dict[str, Any]) -> None:
     record.advance(properties, ID, later(5), phase=Phase.REJOINED, backup="snapshot s", machine="made anew")
     record.end_well(properties, ID, later(6))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 from cloudify.manager import get_rest_client
 
+from cmom.clients.probes import ssh_greeting
 from cmom.clients.tier2 import Deployments, LocalDeployments, RestDeployments
 from cmom.errors import ActionRequired
 from cmom.models import Host, Version
@@ -80,12 +81,7 @@ def member_sites(ctx: Any, cluster: Any) -> OpenSite:
     All that takes the operation's context is read here: machines may be worked on by other threads, which
     have none.
     """
-    known: dict[str, tuple[ManagerRecord, dict[str, Any]]] = {}
-    for relationship in cluster.relationships:
-        if MEMBER_RELATIONSHIP in relationship.type_hierarchy:
-            record = ManagerRecord.load(relationship.target.instance.runtime_properties)
-            if record is not None:
-                known[record.host.ip] = (record, dict(relationship.target.node.properties))
+    known = _known_members(cluster)
     deployment_id = str(ctx.deployment.id)
 
     def open_site(host: Host, logger: logging.Logger) -> AbstractContextManager[Site]:
@@ -95,6 +91,23 @@ def member_sites(ctx: Any, cluster: Any) -> OpenSite:
         return site_on(properties, record, logger, deployment_id, on_host_key=lambda _key: None)
 
     return open_site
+
+
+def member_greetings(cluster: Any) -> Callable[[Host], bool]:
+    """Return what tells whether a member's machine can be logged in to at this moment."""
+    ports = {ip: int(properties["ssh_port"]) for ip, (_, properties) in _known_members(cluster).items()}
+    return lambda host: host.ip in ports and bool(ssh_greeting(host.public_ip, ports[host.ip]))
+
+
+def _known_members(cluster: Any) -> dict[str, tuple[ManagerRecord, dict[str, Any]]]:
+    """Return what is recorded of the members, and the properties of their nodes, by address."""
+    known: dict[str, tuple[ManagerRecord, dict[str, Any]]] = {}
+    for relationship in cluster.relationships:
+        if MEMBER_RELATIONSHIP in relationship.type_hierarchy:
+            record = ManagerRecord.load(relationship.target.instance.runtime_properties)
+            if record is not None:
+                known[record.host.ip] = (record, dict(relationship.target.node.properties))
+    return known
 
 
 def hosts_of(records: Iterable[ManagerRecord]) -> tuple[Host, ...]:
@@ -146,6 +159,7 @@ def cluster_of(
         version=version,
         logger=ctx.logger,
         open_site=member_sites(ctx, subject.instance),
+        greets=member_greetings(subject.instance),
         forming=ctx.workflow_id == _WHOLE_INSTALL,
         times=times,
         lock=lock,

@@ -12,7 +12,7 @@ from cloudify.manager import get_rest_client
 from cmom import runtime
 from cmom.clients.tier2_executions import running_executions
 from cmom.errors import ActionRequired, TryAgainLater
-from cmom.models import Host
+from cmom.models import Host, Version
 from cmom.operations.connections import cluster_of, hosts_of, member_records
 from cmom.operations.glue import (
     UNOBTRUSIVE_WORKFLOWS,
@@ -22,6 +22,7 @@ from cmom.operations.glue import (
 )
 from cmom.operations.heal_journal import change_record, installed_manager, manager_relationships, utc_now
 from cmom.services import activity
+from cmom.services.generations import generation_of
 from cmom.services.healing import HEAL_WORKFLOW, evidence, record
 from cmom.services.healing.journal import Journal
 from cmom.services.healing.plan import may_heal, parse_steps
@@ -86,7 +87,7 @@ def find(
         if verdict.decision in (Decision.WAIT, Decision.REFUSE):
             _note_refusal(ctx, target, verdict, diagnose_value, seen)
             raise _as_error(verdict)
-        _begin(ctx, target, verdict, diagnose_value)
+        _begin(ctx, target, situation, verdict, diagnose_value)
 
 
 @contextmanager
@@ -127,7 +128,10 @@ def _look_around(ctx: Any, target: _Target) -> tuple[evidence.Signs, evidence.Te
     if not member_records(ctx.instance):
         return signs, evidence.Testimony(silence="No manager of the cluster is installed.")
     with cluster_of(ctx, ctx, leader_seconds=_LOOK_SECONDS) as cluster:
-        return signs, evidence.ask_cluster(cluster)
+        testimony = evidence.ask_cluster(cluster)
+        if testimony.silence and target.journal is not None and cluster.mend():
+            testimony = evidence.ask_cluster(cluster)
+        return signs, testimony
 
 
 def _situation(
@@ -214,8 +218,9 @@ def _as_error(verdict: Verdict) -> ActionRequired | TryAgainLater:
     return TryAgainLater(verdict.text if silent else f"The heal has to wait. {verdict.text}")
 
 
-def _begin(ctx: Any, target: _Target, verdict: Verdict, diagnosis: str) -> None:
+def _begin(ctx: Any, target: _Target, situation: Situation, verdict: Verdict, diagnosis: str) -> None:
     now = utc_now()
+    join_goes_on = situation.ssh_answers and _goes_on_joining(ctx, target)
 
     def open_journal(stored: runtime.Properties) -> Journal:
         leader = str((stored.get(runtime.CLUSTER_IPS) or {}).get("Master") or "")
@@ -230,7 +235,7 @@ def _begin(ctx: Any, target: _Target, verdict: Verdict, diagnosis: str) -> None:
             was_leader=leader == target.host.public_ip,
             steps=tuple(step.value for step in verdict.steps),
         )
-        begun = record.begin(stored, wanted, now)
+        begun = record.begin(stored, wanted, now, join_goes_on=join_goes_on)
         if verdict.decision is Decision.DONE:
             return record.advance(stored, target.instance_id, now, phase=Phase.REJOINED)
         return begun
@@ -242,3 +247,9 @@ def _begin(ctx: Any, target: _Target, verdict: Verdict, diagnosis: str) -> None:
         ctx.logger.info("A heal of %s %s after it was %s; going on.", journal.name, how, known.phase.value)
     else:
         ctx.logger.info("Healing %s. Diagnosis: %s", journal.name, diagnosis)
+
+
+def _goes_on_joining(ctx: Any, target: _Target) -> bool:
+    """Tell whether managers like the one that was installed anew go on joining after a failure."""
+    made = installed_manager(ctx, target.instance_id)
+    return made is not None and generation_of(Version.parse(made.manager_version)).join_goes_on

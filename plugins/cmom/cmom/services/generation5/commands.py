@@ -21,6 +21,13 @@ _UNIT = "cmom-membership"
 _CHANGE_SECONDS = 600.0
 _LIST_SECONDS = 120.0
 _LAST_LINES = 15
+# How installer, etcd and brokers say that too few members are alive; with time, or a heal, they are again.
+_NO_MAJORITY = (
+    "Etcd is not responding",
+    "No DB leader found",
+    "could not connect to a leader",
+    "unable to perform an operation on node",
+)
 
 
 @dataclass(frozen=True)
@@ -131,18 +138,25 @@ def demand(outcome: Outcome, machine: Machine, doing: str, *fine: str) -> bool:
         fine: Words of the refusals that are as good as success.
 
     Raises:
+        TryAgainLater: It was refused because too few members are alive.
         CommandFailed: It was refused for another reason.
     """
     if outcome.ok:
         return True
     if any(words in outcome.said for words in fine):
         return False
-    raise CommandFailed(
+    message = (
         f"{doing[:1].upper()}{doing[1:]} on {machine.name} failed. What it said last:\n{outcome.said}\n"
-        f"The whole log is {INSTALLER_LOG} there",
-        1,
-        outcome.said,
+        f"The whole log is {INSTALLER_LOG} there"
     )
+    if lacks_majority(outcome.said):
+        raise TryAgainLater(message)
+    raise CommandFailed(message, 1, outcome.said)
+
+
+def lacks_majority(said: str) -> bool:
+    """Tell whether a command failed because too few members are alive."""
+    return any(words in said for words in _NO_MAJORITY)
 
 
 def _rows(text: str) -> list[list[str]]:

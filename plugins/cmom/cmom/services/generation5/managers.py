@@ -19,6 +19,12 @@ from cmom.services.waiting import Clock
 Outcome = TypeVar("Outcome")
 
 _ROUND_SECONDS = 15.0
+# How a manager answers everything while its databases have no leader.
+_NO_DATABASE = "OperationalError"
+_LEADERLESS = (
+    "The databases have no leader: fewer than a majority of them are alive, or one is just being chosen. "
+    "Nothing is removed from the cluster, and nothing joins it, until they have one."
+)
 
 
 class NobodyTells(ManagerUnreachable):
@@ -78,7 +84,9 @@ class Managers:
                 raise answer
         if heard and all(isinstance(one, ActionRequired) for one in heard):
             raise next(one for one in heard if isinstance(one, ActionRequired))
-        raise NobodyTells(" ".join(_in_words(host, answers.get(host.ip)) for host in self.hosts))
+        said = [_in_words(host, answers.get(host.ip)) for host in self.hosts]
+        leaderless = [_LEADERLESS] if any(_NO_DATABASE in words for words in said) else []
+        raise NobodyTells(" ".join(leaderless + said))
 
     def tell(
         self,

@@ -76,6 +76,10 @@ class MemberMachine:
         note = self._installation(service).note()
         return note is not None and note.finished
 
+    def is_begun(self, service: Service) -> bool:
+        """Whether its installation was ever begun on this disk."""
+        return self._installation(service).note() is not None
+
     def ensure_files(self) -> bool:
         """Have certificates, licence and CAs there; those of a member that has services already stay.
 

@@ -1,8 +1,7 @@
 """Generation 5 (5.1 - 7.0): managers that are all active over a cluster of databases and one of brokers.
 
 A member that is to be one of several gets its package and its certificates while it is installed, side
-by side
-with the others; its services come when the cluster is formed, in an order that holds across machines.
+by side with the others; its services come when the cluster is formed, in an order that holds across machines.
 """
 
 from __future__ import annotations
@@ -19,13 +18,16 @@ from cmom.clients.manager import ManagerClient
 from cmom.errors import TryAgainLater
 from cmom.models import Host, ManagerAccess, Member, Version
 from cmom.services.connection import ActiveManagers, Connection
+from cmom.services.generation5.changes import Waits
 from cmom.services.generation5.check import check
 from cmom.services.generation5.forming import Forming
+from cmom.services.generation5.joining import Joining
 from cmom.services.generation5.layout import Layout, Service, layout_of
+from cmom.services.generation5.leadership import let_known_lead
+from cmom.services.generation5.leaving import Leaving
 from cmom.services.generation5.machines import Machines
 from cmom.services.generation5.managers import Managers
 from cmom.services.generation5.member import MemberMachine
-from cmom.services.generation5.membership import Membership
 from cmom.services.generation5.status import summarise
 from cmom.services.generations.interface import ClusterSpec, Site
 from cmom.services.manager_install import ManagerInstaller
@@ -42,6 +44,7 @@ class Generation5:
     """What is particular to managers of generation 5."""
 
     number = 5
+    join_goes_on = True
 
     def check(self, version: Version, fields: Fields, findings: Findings) -> None:
         """See `cmom.services.generation5.check`."""
@@ -108,18 +111,23 @@ class Cluster5:
             return Forming(self._spec).finish()
 
     def rejoin(self, host: Host) -> bool:
-        """See `Membership.join`."""
+        """See `Joining.join`."""
         with self._changing():
-            return Membership(self._spec, self._managers).join(host)
+            return Joining(self._spec, self._managers).join(host)
 
     def remove(self, host: Host, *, dead: bool = False) -> bool:
-        """See `Membership.remove`."""
+        """See `Leaving.remove`."""
         with self._changing():
-            return Membership(self._spec, self._managers).remove(host, dead=dead)
+            return Leaving(self._spec, self._managers).remove(host, dead=dead)
 
     def say_farewell(self, host: Host) -> bool:
         """Do nothing: all members go, and each takes its services with it."""
         return False
+
+    def mend(self) -> bool:
+        """See `let_known_lead`."""
+        with self._changing():
+            return let_known_lead(self._spec, Waits(self._spec, self._managers))
 
     def members(self) -> tuple[Member, ...]:
         """List the members by the word of all managers; the databases themselves have a say on the dead."""

@@ -36,6 +36,7 @@ class Generation4:
     """What is particular to managers of generation 4."""
 
     number = 4
+    join_goes_on = False
 
     def check(self, version: Version, fields: Fields, findings: Findings) -> None:
         """Judge `additional_config`, and name the inputs that mean nothing here."""
@@ -152,6 +153,10 @@ class Cluster4:
     def remove(self, host: Host, *, dead: bool = False) -> bool:
         """See `ClusterService.ensure_left`."""
         return self._service.ensure_left(host, hand_over=not dead)
+
+    def mend(self) -> bool:
+        """Do nothing: the members elect a leader themselves, and all of them know it."""
+        return False
 
     def say_farewell(self, host: Host) -> bool:
         """See `ClusterService.ensure_left`: the leader stays until the end."""

@@ -59,9 +59,9 @@ class ClusterSpec:
     Attributes:
         hosts: All machines that are, or are to be, members; the first one comes first in everything.
         open_site: None for whoever only looks.
+        greets: Tells whether a machine can be logged in to at this moment; who opens a site waits for it.
         forming: Whether the cluster is being formed by this very workflow, so that its members know
-        each other
-            by their configuration.
+            each other by their configuration.
         clock: For tests.
         times: See `ClusterTimes`.
         lock: Makes a lock that only one change of the membership holds at a time.
@@ -72,6 +72,7 @@ class ClusterSpec:
     version: Version
     logger: logging.Logger
     open_site: OpenSite | None = None
+    greets: Callable[[Host], bool] = lambda _host: True
     forming: bool = False
     clock: Clock | None = None
     times: ClusterTimes | None = None
@@ -101,6 +102,9 @@ class Cluster(Protocol):
     def say_farewell(self, host: Host) -> bool:
         """Let go of a member while the cluster as a whole goes."""
 
+    def mend(self) -> bool:
+        """Make right what an interrupted join has left, if that keeps the cluster from telling how it is."""
+
     def members(self) -> tuple[Member, ...]:
         """List the members by the cluster's own word."""
 
@@ -119,6 +123,10 @@ class Generation(Protocol):
     @property
     def number(self) -> int:
         """Which one it is, for people."""
+
+    @property
+    def join_goes_on(self) -> bool:
+        """Whether a heal that failed while its member joined goes on; else the machine is made anew."""
 
     def check(self, version: Version, fields: Fields, findings: Findings) -> None:
         """Judge what the user gave as strictly as the installer will, before any machine is touched.

@@ -95,12 +95,19 @@ def next_step(phase: Phase) -> Step:
     return _NEXT[phase]
 
 
-def phase_to_repeat_from(phase: Phase) -> Phase:
+def phase_to_repeat_from(phase: Phase, *, join_goes_on: bool = False) -> Phase:
     """Return where the next try begins after a failure.
 
     A machine on which an installation or a join failed is replaced once more: a manager that failed to join
     must be installed anew, and one that is half installed is better made anew than mended.
+
+    Args:
+        phase: What was done last.
+        join_goes_on: Whether the new machine lives, and what has joined on it is a member already that may be
+            needed for a majority: that is not made anew, the join goes on.
     """
+    if join_goes_on and phase is Phase.REINSTALLED:
+        return phase
     return Phase.BACKED_UP if _ORDER.index(phase) > _ORDER.index(Phase.BACKED_UP) else phase
 
 

@@ -60,15 +60,25 @@ def journals(properties: Mapping[str, Any]) -> tuple[Journal, ...]:
     return tuple(Journal.parse(stored) for stored in _healing(properties)["journals"].values())
 
 
-def begin(properties: Properties, journal: Journal, now: datetime) -> Journal:
-    """Open the journal of a heal, or take up the one that there is."""
+def begin(properties: Properties, journal: Journal, now: datetime, *, join_goes_on: bool = False) -> Journal:
+    """Open the journal of a heal, or take up the one that there is.
+
+    Args:
+        properties: The runtime properties, which are changed.
+        journal: What it begins with.
+        now: The time.
+        join_goes_on: See `phase_to_repeat_from`.
+    """
     known = journal_of(properties, journal.instance_id)
     if known is not None:
+        phase = known.phase
+        if known.failed:
+            phase = phase_to_repeat_from(phase, join_goes_on=join_goes_on)
         journal = replace(
             known,
-            phase=known.phase if not known.failed else phase_to_repeat_from(known.phase),
+            phase=phase,
             failed="",
-            machine_ip="" if known.failed else known.machine_ip,
+            machine_ip=known.machine_ip if phase is known.phase else "",
             execution_id=journal.execution_id,
             steps=journal.steps,
             # What was tried by an execution before this one is tried once more.
