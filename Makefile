@@ -20,7 +20,7 @@ PYTEST := $(BIN)/pytest -n 3 --dist worksteal --durations 10
 SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.sh options/*.sh)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv bench coverage mutants demo demo-heal demo-meta demo-down soak test unit lint format reference wagon
+.PHONY: help venv bench coverage mutants demo demo-heal demo-second-death demo-meta demo-down soak test unit lint format reference wagon
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -33,6 +33,9 @@ demo: venv ## install a cluster of three managers on the lab with the real cfy, 
 
 demo-heal: venv ## kill the leader of the demo's cluster, and watch how it is found dead and healed
 	@exec $(BIN)/python -m lab.demo_heal --generation $(GENERATION)
+
+demo-second-death: venv ## kill two machines of a cluster of 7.0, the second one while the first is healed
+	@exec $(BIN)/python -m lab.demo_second_death
 
 demo-meta: venv ## install two clusters, kill one, and show the fleet
 	@exec $(BIN)/python -m lab.demo_meta

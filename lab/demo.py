@@ -1,35 +1,31 @@
 """The demo: a cluster of three Tier 1 managers from one command, on machines of the lab.
 
 `make demo` runs the main job as a user would: the real ``cfy``, in its local profile, installs
-``hosts_blueprint.yaml``. Only the machines and the managers on them are the lab's. Everything lies in one
-folder, ``.demo``; `make demo-down` stops the lab and removes it.
+``hosts_blueprint.yaml``. Only the machines and the managers on them are the lab's.
 """
 
 from __future__ import annotations
 
 import argparse
-import fcntl
-import shlex
-import signal
-import socket
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from lab.children import ChildFailed, end_remembered, remember, watch
-from lab.core import FIRST_HOST, LabConfig
-from lab.local_profile import PROJECT, LocalProfile
-from lab.provision import remove_disk
+from lab.demo_stage import (
+    FOLDER,
+    INSTALL_TIMEOUT_SECONDS,
+    DemoFailed,
+    free_subnet,
+    perform,
+    run_cfy,
+    run_lab,
+    say,
+    step,
+    take_down,
+    write_environment,
+)
+from lab.local_profile import LocalProfile
 
-FOLDER = PROJECT / ".demo"
-CFY_PID_FILE = FOLDER / "cfy.pid"
-# Of what `make demo-heal` starts, and of what that starts in turn.
-MONITOR_PID_FILE = FOLDER / "monitor.pid"
-HEAL_PID_FILE = FOLDER / "heal.pid"
 DEPLOYMENT = "demo"
 MEMBERS = 3
 # The Tier 1 that is installed, by generation.
@@ -42,100 +38,6 @@ NEXT_STEPS = """
   python -m lab kill m1 --folder .demo/lab      cuts the power of one; then get_status again
   make demo-heal                                kills the leader, and shows how it is healed
   make demo-down                                stops everything and removes it"""
-LAB_TIMEOUT_SECONDS = 120.0
-LAB_GRACE_SECONDS = 10.0
-INSTALL_TIMEOUT_SECONDS = 900.0
-WORKFLOW_TIMEOUT_SECONDS = 120.0
-
-
-class DemoFailed(Exception):  # noqa: N818 - ends the demo; its text says what went wrong and what to do
-    """A step did not end as it has to."""
-
-
-def say(text: str = "") -> None:
-    """Print at once, also into a pipe, so that the order with ``cfy``'s own output is kept."""
-    print(text, flush=True)
-
-
-def step(text: str) -> None:
-    """Announce what comes next."""
-    say(f"\n==> {text}")
-
-
-@contextmanager
-def only_one() -> Iterator[None]:
-    """Let one demo of this checkout run at a time.
-
-    The lock is on this file, so that nothing is left behind, and the system frees it whatever happens.
-
-    Raises:
-        DemoFailed: Another one runs.
-    """
-    with open(__file__, encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DemoFailed(
-                "Another `make demo` or `make demo-down` of this checkout runs; wait for it."
-            ) from None
-        yield
-
-
-def free_subnet(machines: int = MEMBERS) -> str:
-    """Return the first three numbers of addresses that no other lab uses, such as ``127.77.1``.
-
-    Raises:
-        DemoFailed: All are taken.
-    """
-    defaults = LabConfig()
-    start = defaults.subnet.rpartition(".")[0]
-    for number in range(1, 255):
-        subnet = f"{start}.{number}"
-        addresses = [f"{subnet}.{FIRST_HOST + machine}" for machine in range(machines)]
-        if all(is_free(ip, port) for ip in addresses for port in (defaults.ssh_port, defaults.rest_port)):
-            return subnet
-    raise DemoFailed(f"All addresses of {start}.* are taken by other labs.")
-
-
-def is_free(ip: str, port: int) -> bool:
-    """Tell whether nobody listens there."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((ip, port))
-        except OSError:
-            return False
-    return True
-
-
-def run_lab(*arguments: str, timeout_seconds: float = LAB_TIMEOUT_SECONDS) -> None:
-    """Run ``python -m lab ARGUMENTS`` on the demo's lab."""
-    words = [sys.executable, "-m", "lab", *arguments, "--folder", str(FOLDER / "lab")]
-    process = subprocess.Popen(words, cwd=PROJECT, stdin=subprocess.DEVNULL, start_new_session=True)
-    watch(
-        process, f"`{shlex.join(['python', *words[1:]])}`", timeout_seconds, grace_seconds=LAB_GRACE_SECONDS
-    )
-
-
-def run_cfy(
-    profile: LocalProfile, *arguments: str, timeout_seconds: float = WORKFLOW_TIMEOUT_SECONDS
-) -> None:
-    """Run ``cfy ARGUMENTS`` and show its output as it comes."""
-    line = shlex.join(["cfy", *arguments])
-    say(f"$ {line}")
-    process = profile.start(*arguments)
-    remember(process, CFY_PID_FILE)
-    watch(process, f"`{line}`", timeout_seconds)
-
-
-def take_down() -> None:
-    """Stop the lab and remove all that the demo wrote; fine when there is nothing."""
-    # Of a demo that was killed by force and could not do it any more.
-    for path in (CFY_PID_FILE, MONITOR_PID_FILE, HEAL_PID_FILE):
-        end_remembered(path)
-    if (FOLDER / "lab").exists():
-        run_lab("down")
-    remove_disk(FOLDER)
 
 
 def faults_of(status: Any, ips: Any) -> list[str]:
@@ -180,14 +82,6 @@ def check_cluster(profile: LocalProfile) -> None:
         raise DemoFailed(f"The cluster is not whole: {'; '.join(faults)}.")
 
 
-def write_environment(profile: LocalProfile) -> None:
-    """Write the file to source for going on by hand: ``cfy`` on the path, with the demo's state."""
-    own = profile.environment()
-    lines = [f"export {name}={shlex.quote(own[name])}" for name in ("CFY_WORKDIR", "PYTHONWARNINGS")]
-    lines.append(f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"')
-    (FOLDER / "env").write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
 def up(generation: int = 4) -> None:
     """Start the lab, install the cluster, show its outputs.
 
@@ -204,7 +98,7 @@ def up(generation: int = 4) -> None:
     step(f"Starting {MEMBERS} machines of the lab, on loopback addresses (simulated: see docs/lab.md)")
     FOLDER.mkdir(mode=0o700)
     version = VERSIONS[generation]
-    run_lab("up", "--machines", str(MEMBERS), "--subnet", free_subnet(), "--version", version)
+    run_lab("up", "--machines", str(MEMBERS), "--subnet", free_subnet(MEMBERS), "--version", version)
     profile = LocalProfile.create(FOLDER)
     inputs = FOLDER / "lab" / "inputs.yaml"
 
@@ -223,9 +117,10 @@ def up(generation: int = 4) -> None:
     say(NEXT_STEPS)
 
 
-def interrupt(_signal: int, _frame: object) -> NoReturn:
-    """Treat a polite kill like Ctrl-C."""
-    raise KeyboardInterrupt
+def down() -> None:
+    """Take it down, and say so."""
+    take_down()
+    say("The demo is down: no process and no file of it is left.")
 
 
 def add_generation(parser: argparse.ArgumentParser) -> None:
@@ -239,28 +134,9 @@ def main() -> int:
     parser.add_argument("what", choices=["up", "down"])
     add_generation(parser)
     options = parser.parse_args()
-    what = options.what
-    signal.signal(signal.SIGTERM, interrupt)
-    try:
-        with only_one():
-            if what == "down":
-                take_down()
-                say("The demo is down: no process and no file of it is left.")
-                return 0
-            try:
-                up(options.generation)
-            except KeyboardInterrupt:
-                say("\nInterrupted; taking the demo down.")
-                take_down()
-                return 130
-    except KeyboardInterrupt:
-        say("\nInterrupted. `make demo-down` removes what is still there.")
-        return 130
-    except (DemoFailed, ChildFailed) as failure:
-        say(f"\nThe demo failed. {failure}")
-        say("`make demo` begins again from nothing; `make demo-down` removes what is there.")
-        return 1
-    return 0
+    if options.what == "down":
+        return perform(down, "make demo-down")
+    return perform(lambda: up(options.generation), "make demo")
 
 
 if __name__ == "__main__":

@@ -9,38 +9,35 @@ from __future__ import annotations
 
 import argparse
 import json
-import queue
 import re
-import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 
 from lab import demo
-from lab.children import ChildFailed, end, remember
+from lab.children import end, remember
 from lab.control import LabControl
 from lab.daemon import process_start_time
-from lab.demo import (
-    DEPLOYMENT,
+from lab.demo import DEPLOYMENT, check_cluster
+from lab.demo_stage import (
     FOLDER,
     HEAL_PID_FILE,
     MONITOR_PID_FILE,
     DemoFailed,
-    check_cluster,
-    interrupt,
-    only_one,
+    Program,
+    is_free,
+    perform,
     run_cfy,
     run_lab,
     say,
     step,
-    take_down,
 )
 from lab.folder import LabFolder
 from lab.local_profile import LocalProfile
@@ -90,52 +87,11 @@ class Timeline:
             say(f"{seconds:4.0f} s  {name}")
 
 
-class Monitor:
-    """The real monitor, as a process, and what it says.
-
-    Args:
-        process: It.
-    """
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self.process = process
-        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        with suppress(ValueError):
-            for line in self.process.stdout:
-                self._lines.put(line.decode("utf-8", "replace").rstrip())
-        self._lines.put("")
-
-    def lines(self, seconds: float) -> Iterator[str]:
-        """Yield what it says, as it says it, and show it.
-
-        Raises:
-            DemoFailed: It ended, or the time is over.
-        """
-        deadline = time.monotonic() + seconds
-        while True:
-            try:
-                line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
-            except queue.Empty:
-                raise DemoFailed(f"It took longer than {seconds:.0f} s.") from None
-            if not line:
-                raise DemoFailed("The monitor has ended.")
-            say(f"  monitor: {line}")
-            yield line
-
-    def wait_for(self, words: str, seconds: float) -> str:
-        """Return the first line with some words in it."""
-        return next(line for line in self.lines(seconds) if words in line)
-
-
 @contextmanager
-def monitor(profile: LocalProfile) -> Iterator[Monitor]:
+def monitor(profile: LocalProfile) -> Iterator[Program]:
     """Run the monitor on the demo's deployment."""
     port = USUAL_PORT
-    if not demo.is_free("127.0.0.1", port):
+    if not is_free("127.0.0.1", port):
         port = free_port(["127.0.0.1"])
     config = FOLDER / "monitor.yaml"
     cfy = str(Path(sys.executable).parent / "cfy")
@@ -152,7 +108,7 @@ def monitor(profile: LocalProfile) -> Iterator[Monitor]:
     )
     remember(process, MONITOR_PID_FILE)
     try:
-        yield Monitor(process)
+        yield Program(process, "monitor")
     finally:
         process.terminate()
         end(process, GRACE_SECONDS)
@@ -258,23 +214,7 @@ def main() -> int:
     )
     demo.add_generation(parser)
     generation: int = parser.parse_args().generation
-    signal.signal(signal.SIGTERM, interrupt)
-    try:
-        with only_one():
-            try:
-                show(generation)
-            except KeyboardInterrupt:
-                say("\nInterrupted; taking the demo down.")
-                take_down()
-                return 130
-    except KeyboardInterrupt:
-        say("\nInterrupted. `make demo-down` removes what is still there.")
-        return 130
-    except (DemoFailed, ChildFailed) as failure:
-        say(f"\nThe demo failed. {failure}")
-        say("`make demo-heal` begins again; `make demo-down` removes what is there.")
-        return 1
-    return 0
+    return perform(lambda: show(generation), "make demo-heal")
 
 
 if __name__ == "__main__":

@@ -6,21 +6,18 @@ lab, all of it in the folder ``.demo``; `make demo-down` removes it.
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 from typing import Any
 
 import yaml
 
-from lab.children import ChildFailed
-from lab.demo import (
+from lab.demo_stage import (
     FOLDER,
     INSTALL_TIMEOUT_SECONDS,
     DemoFailed,
     free_subnet,
-    interrupt,
-    only_one,
+    perform,
     run_cfy,
     run_lab,
     say,
@@ -127,26 +124,5 @@ def up() -> None:
     say(NEXT_STEPS)
 
 
-def main() -> int:
-    """Run the demo and return the exit code."""
-    signal.signal(signal.SIGTERM, interrupt)
-    try:
-        with only_one():
-            try:
-                up()
-            except KeyboardInterrupt:
-                say("\nInterrupted; taking the demo down.")
-                take_down()
-                return 130
-    except KeyboardInterrupt:
-        say("\nInterrupted. `make demo-down` removes what is still there.")
-        return 130
-    except (DemoFailed, ChildFailed) as failure:
-        say(f"\nThe demo failed. {failure}")
-        say("`make demo-meta` begins again from nothing; `make demo-down` removes what is there.")
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(perform(up, "make demo-meta"))

@@ -72,6 +72,7 @@ TOLD_BY_MAKE = (
     "make demo GENERATION=5",
     "make demo-heal",
     "make demo-meta",
+    "make demo-second-death",
     "make soak",
     "make test",
     "make wagon",

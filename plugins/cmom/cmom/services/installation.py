@@ -52,6 +52,7 @@ class InstallerRun:
     The defaults are the one run that a manager of generation 4 takes.
 
     Attributes:
+        what: What it installs, for the log.
         unit: The transient unit of the installation.
         removal_unit: That of the removal.
         note_path: Where what was started is noted.
@@ -64,6 +65,7 @@ class InstallerRun:
             directory, only its content counts.
     """
 
+    what: str = "manager"
     unit: str = INSTALL_UNIT
     removal_unit: str = REMOVE_UNIT
     note_path: str = NOTE_PATH
@@ -149,11 +151,11 @@ class Installation:
             evidence = self._evidence()
             step = decide(evidence, fingerprint, starts, self._watching.starts)
             if step is Step.NOTHING:
-                self._machine.log("the manager is installed already")
+                self._machine.log(f"the {self._run.what} is installed already")
                 return starts > 0
             if step is Step.ADOPT:
                 self._write_note(Note(fingerprint, finished=True))
-                self._machine.log("the manager is installed")
+                self._machine.log(f"the {self._run.what} is installed")
                 return True
             if step is Step.START:
                 starts += 1
@@ -179,7 +181,7 @@ class Installation:
         if there:
             if not remover.state().running:
                 remover.clear()
-                machine.log("removing the manager")
+                machine.log(f"removing the {run.what}")
                 remover.start("Removal of Cloudify Manager", *run.removal_command)
             state = follow(remover, timeout_seconds, self._watching, INSTALLER_LOG)
             if not state.succeeded:
@@ -201,7 +203,8 @@ class Installation:
         self._write_note(Note(fingerprint, finished=False))
         machine.ensure_file(self._run.config_path, config.reveal(), 0o600)
         self._protect_log()
-        machine.log("starting cfy_manager install" + (" again" if again else ""))
+        words = ("starting cfy_manager install", *self._run.config_options)
+        machine.log(" ".join((*words, "again") if again else words))
         # A rerun needs no removal before: as long as it has not finished once, the installer makes its
         # database anew by itself (`_validate_config_values` of 4.6 sets clean_db).
         self._unit.start("Installation of Cloudify Manager", *self._run.install_command)

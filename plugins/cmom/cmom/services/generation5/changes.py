@@ -106,12 +106,13 @@ class Waits:
     def until_all_well(self, others: Sequence[Host]) -> None:
         """Wait for those whose services were restarted when they were told of the new member.
 
-        One that is not well for another reason does not hold up the join, which is done.
+        One that has died meanwhile is not waited for, and one that is not well for another reason does not
+        hold up the join, which is done.
         """
 
         def well() -> bool:
             members = self._managers.members()
-            return all(is_whole(members, other) for other in others)
+            return all(is_whole(members, other) or not self._spec.greets(other) for other in others)
 
         try:
             self.until(well, "the other members to be well again", self.times.online_seconds)

@@ -39,6 +39,7 @@ class Service(str, enum.Enum):
         """
         path = f"/etc/cloudify/cmom-{self.value}.yaml"
         return InstallerRun(
+            what=self.value,
             unit=f"cmom-install-{self.value}",
             removal_unit=f"cmom-remove-{self.value}",
             note_path=f"{STATE_DIRECTORY}/install-{self.value}.json",
