@@ -15,8 +15,8 @@ ROUND ?= 1
 WORDS ?=
 
 BIN := $(VENV)/bin
-# One more than two cores: a third of the tests' time is waiting.
-PYTEST := $(BIN)/pytest -n 3 --dist worksteal --durations 10
+# More than two cores: a third of the tests' time is waiting.
+PYTEST := $(BIN)/pytest -n 4 --dist worksteal --durations 10
 SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.sh options/*.sh)
 
 .DEFAULT_GOAL := help

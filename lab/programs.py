@@ -103,12 +103,17 @@ def find_program(disk: Disk, name: str, search: str, cwd: str = "/") -> str | No
         folder, _, last = candidate.rpartition("/")
         if folder in ("/usr/bin", "/bin") and last in host_programs():
             return candidate
-        if _is_tool(disk.place(candidate, follow_last=False).host):
+        if leads_to_tool(disk, candidate):
             return candidate
         host = disk.place(candidate).host
         if host.is_file() and os.access(host, os.X_OK):
             return candidate
     return None
+
+
+def leads_to_tool(disk: Disk, path: str) -> bool:
+    """Whether a program, as `find_program` found it, is a command of the lab."""
+    return _is_tool(disk.place(path, follow_last=False).host)
 
 
 def _is_tool(path: Path) -> bool:

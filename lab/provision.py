@@ -160,9 +160,12 @@ def _first_line() -> str:
     _, program = _python()
     if not sysconfig.get_config_var("Py_ENABLE_SHARED"):
         return f"#!{program} -IS"
-    # Its library may be found by an absolute path of the host only. To sh the second line is a
-    # command, to Python a string.
-    return f"#!/bin/sh\n'''exec' env LD_LIBRARY_PATH=/run/lab/python/lib {program} -IS \"$0\" \"$@\"\n'''"
+    # Its library may be found by an absolute path of the host only. To sh what follows are two
+    # commands, to Python a string.
+    return f"""#!/bin/sh
+'''export' LD_LIBRARY_PATH=/run/lab/python/lib
+exec {program} -IS "$0" "$@"
+'''"""
 
 
 def _shown() -> list[tuple[str, str]]:

@@ -28,12 +28,31 @@ _LIFETIME = datetime.timedelta(days=3650)
 
 @functools.lru_cache(maxsize=256)
 def private_key(data: bytes, password: bytes | None) -> Any:
-    """Return the private key in a PEM text; one that was read before is not checked anew, which takes long.
+    """Return the private key in a PEM text.
+
+    The numbers of an RSA key have to fit each other. That the factors are primes is taken for granted: to
+    test it takes as long as to make a key, and no damaged file has factors that only are none.
 
     Raises:
         ValueError, TypeError, UnsupportedAlgorithm: It is none, or the password does not open it.
     """
-    return serialization.load_pem_private_key(data, password)
+    key = serialization.load_pem_private_key(data, password, unsafe_skip_rsa_key_validation=True)
+    if isinstance(key, rsa.RSAPrivateKey) and not _is_sound(key.private_numbers()):
+        raise ValueError("the numbers of the key do not fit each other")
+    return key
+
+
+def _is_sound(key: rsa.RSAPrivateNumbers) -> bool:
+    public = key.public_numbers
+    exponents = ((key.p, key.dmp1), (key.q, key.dmq1))
+    return (
+        1 < key.p < public.n
+        and key.p * key.q == public.n
+        and key.iqmp * key.q % key.p == 1
+        and all(
+            part == key.d % (prime - 1) and part * public.e % (prime - 1) == 1 for prime, part in exponents
+        )
+    )
 
 
 class CertificateError(ValueError):

@@ -8,19 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from dsl_parser.parser import parse_from_path
 from dsl_parser.tasks import prepare_deployment_plan
 
 from lab.local_profile import PROJECT
 from lab.openstack.testing import local_profile
-from tests.lab.engine import resolver, working_in
+from tests.lab import engine
 
 
 def parsed(folder: Path, blueprint: str, mode: str = "private_fixed_ip") -> Any:
     """Parse a blueprint out of a staged copy."""
     profile = local_profile(folder, mode)
-    with working_in(profile.blueprint_folder):
-        return parse_from_path(str(profile.blueprint_folder / blueprint), resolver=resolver(profile))
+    return engine.parsed(profile.blueprint_folder / blueprint, engine.resolver(profile))
 
 
 def planned(plan: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:

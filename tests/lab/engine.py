@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import copy
-import functools
+import hashlib
 import json
 import os
+import pickle
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,13 +23,27 @@ from lab.local_profile import LocalProfile
 THREADS = 8
 
 
-@functools.cache
-def _parsed(path: str, rules: str) -> Any:
-    return parse_from_path(path, resolver=DefaultImportResolver(rules=json.loads(rules)))
+_plans: dict[tuple[str, str, str], bytes] = {}
+
+
+def parsed(path: Path, resolver: DefaultImportResolver) -> Any:
+    """Parse a blueprint of a staged profile; one of the same content is not parsed a second time.
+
+    That is most of the time a run takes, and a plan holds nothing of the folder that it was parsed in.
+    """
+    digest = hashlib.sha256()
+    for file in sorted(path.parent.rglob("*.yaml")):
+        digest.update(f"{file.relative_to(path.parent)}\0".encode() + file.read_bytes() + b"\0")
+    key = path.name, digest.hexdigest(), json.dumps(resolver.rules)
+    if key not in _plans:
+        # The parser looks for imports in the working folder before it looks beside the blueprint.
+        with working_in(path.parent):
+            _plans[key] = pickle.dumps(parse_from_path(str(path), resolver=resolver))
+    return pickle.loads(_plans[key])
 
 
 class _Storage(local.InMemoryStorage):  # type: ignore[misc]
-    """Remembers parsed blueprints from one test to the next: that is most of the time a run takes."""
+    """Remembers parsed blueprints from one test to the next."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
@@ -46,7 +60,7 @@ class _Storage(local.InMemoryStorage):  # type: ignore[misc]
         path = Path(blueprint_path)
         blueprint = {
             "id": name,
-            "plan": copy.deepcopy(_parsed(blueprint_path, json.dumps(resolver.rules))),
+            "plan": parsed(path, resolver),
             "resources": str(path.parent),
             "blueprint_filename": path.name,
             "blueprint_path": blueprint_path,
@@ -73,15 +87,13 @@ class Engine:
         longest_pause_seconds: float = float("inf"),
     ) -> None:
         self._longest_pause_seconds = longest_pause_seconds
-        # The parser looks for imports in the working folder before it looks beside the blueprint.
-        with working_in(profile.blueprint_folder):
-            self._environment = local.init_env(
-                str(profile.blueprint_folder / blueprint),
-                name="cluster",
-                inputs=inputs,
-                storage=_Storage(profile.folder / "work"),
-                resolver=resolver(profile),
-            )
+        self._environment = local.init_env(
+            str(profile.blueprint_folder / blueprint),
+            name="cluster",
+            inputs=inputs,
+            storage=_Storage(profile.folder / "work"),
+            resolver=resolver(profile),
+        )
 
     def run(self, workflow: str, task_retries: int = 20, **parameters: Any) -> None:
         """Run a workflow; raises what the engine raises when it fails."""

@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
-import shutil
-import subprocess
-import sys
-import venv
-import zipfile
 from pathlib import Path
 
-import pytest
 import yaml
 
 from lab.clock import RealClock
 from lab.local_profile import PROJECT, LocalProfile
 from lab.testing import LabThread
-
-PIP_SECONDS = 300.0
-RUN_SECONDS = 120.0
-COMMON = "cloudify-common==7.0.5"
+from tests.scenarios.wagons import RUN_SECONDS, call, install_wagon, make_wagon
 
 IMPORT_ALL = """
 import importlib, sys, yaml
@@ -59,66 +49,11 @@ environment.execute("uninstall", **settings)
 """
 
 
-def make_wagon(folder: Path) -> Path:
-    """Make the wagon of the plugin `cmom` out of nothing but its own folder."""
-    plugin = folder / "cmom"
-    # A copy, because setuptools builds in place, and other tests look at that place.
-    shutil.copytree(
-        PROJECT / "plugins" / "cmom", plugin, ignore=shutil.ignore_patterns("build", "*.egg-info")
-    )
-    pip_options = f"--constraint {PROJECT / 'constraints.txt'} --quiet"
-    wagon = str(Path(sys.executable).with_name("wagon"))
-    call([wagon, "create", "-f", str(plugin), "-o", str(folder), "--wheel-args", pip_options], PIP_SECONDS)
-    (found,) = folder.glob("cmom-*.wgn")
-    return found
-
-
-def install_wagon(wagon: Path, folder: Path) -> Path:
-    """Install a wagon where there is nothing but cloudify-common; return the Python there."""
-    venv.create(folder, with_pip=True)
-    python = folder / "bin" / "python"
-    with zipfile.ZipFile(wagon) as archive:
-        archive.extractall(folder / "wagon")
-    wheels = folder / "wagon" / "cmom" / "wheels"
-    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    # What a manager has, then the plugin out of the wagon alone, as a management worker installs it.
-    call([*pip, COMMON], PIP_SECONDS)
-    call([*pip, "--no-index", "--find-links", str(wheels), "cmom"], PIP_SECONDS)
-    return python
-
-
-def call(words: list[str], seconds: float) -> str:
-    """Run a command, which must succeed; without a package index there is nothing to be tested."""
-    done = subprocess.run(words, cwd="/", capture_output=True, text=True, timeout=seconds, check=False)
-    said = done.stdout[-3000:] + done.stderr[-3000:]
-    if done.returncode and re.search(r"No matching distribution found|NewConnectionError", said):
-        pytest.skip(f"no package index: {said[-300:]}")
-    assert done.returncode == 0, said
-    return done.stdout
-
-
 def test_a_wagon_is_whole_and_runs_where_there_is_nothing_else(tmp_path: Path) -> None:
-    wagon = make_wagon(tmp_path / "wagon")
-    assert_holds_the_plugin_only(wagon)
-    python = install_wagon(wagon, tmp_path / "empty")
+    wagon = make_wagon("cmom", "cmom", "cmom", tmp_path / "wagon")
+    python = install_wagon(wagon, "cmom", tmp_path / "empty")
     assert_every_mapping_is_there(python)
     assert_the_blueprint_runs(python, tmp_path)
-
-
-def assert_holds_the_plugin_only(wagon: Path) -> None:
-    """Assert that what is packed is the plugin's own folder, and nothing else of this repository."""
-    with zipfile.ZipFile(wagon) as archive:
-        (wheel,) = [name for name in archive.namelist() if Path(name).name.startswith("cmom-")]
-        with archive.open(wheel) as stream, zipfile.ZipFile(stream) as inner:
-            packed = {name.partition("/")[0] for name in inner.namelist()}
-            modules = {name for name in inner.namelist() if name.startswith("cmom/")}
-    assert {name for name in packed if ".dist-info" not in name} == {"cmom"}
-    source = PROJECT / "plugins" / "cmom"
-    assert modules == {
-        str(path.relative_to(source))
-        for path in (source / "cmom").rglob("*")
-        if path.suffix == ".py" or path.name == "py.typed"
-    }
 
 
 def assert_every_mapping_is_there(python: Path) -> None:

@@ -7,7 +7,9 @@ there: a TLS client that refuses a manager says only that its certificate does n
 
 from __future__ import annotations
 
+import functools
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -186,7 +188,7 @@ def _read_key(path: str, password: Secret | None, faults: list[Fault]) -> Author
         return None
     try:
         passphrase = password.reveal().encode() if encrypted and password else None
-        key = serialization.load_pem_private_key(data, passphrase)
+        key = _opened(data, passphrase)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         # The library's text is dropped: it may quote what it read.
         if encrypted:
@@ -202,6 +204,13 @@ def _read_key(path: str, password: Secret | None, faults: list[Fault]) -> Author
         Fault(KEY_PLACE, f"the key in {path} is of a kind that generation 4 cannot verify; use RSA or P-256")
     )
     return None
+
+
+@functools.lru_cache(maxsize=4)
+def _opened(data: bytes, passphrase: bytes | None) -> Any:
+    """Open a key, once in each process: that its factors are primes takes 30 ms to see, and every operation
+    on every manager asks for it."""
+    return serialization.load_pem_private_key(data, passphrase)
 
 
 def _public_bytes(holder: x509.Certificate | AuthorityKey) -> bytes:
