@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cloudify_rest_client.exceptions import CloudifyClientError
 
 from lab.manager import samples
 from lab.manager.engine import Script
@@ -87,6 +88,24 @@ def test_a_snapshot_is_downloaded_with_its_length_and_is_a_zip(
     assert seen[-1][0] == seen[-1][1] == Path(target).stat().st_size
     with zipfile.ZipFile(target) as archive:
         assert archive.testzip() is None
+
+
+def test_a_snapshot_whose_file_is_lost_is_listed_and_cannot_be_had(
+    client: Any, manager: StandaloneManager, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    make(client, manager)
+    manager.machine.path("/opt/manager/resources/snapshots/snap/snap.zip").unlink()
+    assert client.snapshots.get("snap").status == "created"
+    with pytest.raises(CloudifyClientError) as caught:
+        client.snapshots.download("snap", str(tmp_path / "snap.zip"))
+    if client.manager.get_version()["version"].startswith("4"):
+        assert (caught.value.status_code, caught.value.error_code) == (500, "internal_server_error")
+        assert "No such file or directory: '/opt/manager/resources/snapshots/snap/snap.zip'" in str(
+            caught.value
+        )
+    else:
+        assert caught.value.status_code == 404
+    assert not caplog.records
 
 
 def test_a_snapshot_that_fails_says_why(client: Any, manager: StandaloneManager, tmp_path: Path) -> None:

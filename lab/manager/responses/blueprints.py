@@ -6,11 +6,10 @@ from typing import Any
 
 from aiohttp import web
 
-from lab.manager import bodies
 from lab.manager.actions.workflows import workflows_of
 from lab.manager.calls import Call
 from lab.manager.exceptions import DependentExistsError
-from lab.manager.responses.formats import chosen, deleted, listing, reply
+from lab.manager.responses.formats import attachment, chosen, deleted, listing, reply
 from lab.manager.stores.blueprints import Blueprint
 from lab.manager.stores.scoped import VISIBILITIES
 from lab.manager.transitions import timestamp
@@ -68,8 +67,7 @@ async def delete(call: Call) -> web.StreamResponse:
 async def download(call: Call) -> web.StreamResponse:
     """GET /blueprints/ID/archive."""
     blueprint = find(call)
-    path = call.manager.files.path(blueprint.archive_file)
-    return await bodies.send_file(call.request, path, f"{blueprint.id}.{blueprint.archive_kind}")
+    return await attachment(call, blueprint.archive_file, f"{blueprint.id}.{blueprint.archive_kind}")
 
 
 async def set_visibility(call: Call) -> web.StreamResponse:

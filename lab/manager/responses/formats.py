@@ -8,13 +8,41 @@ from typing import Any
 
 from aiohttp import web
 
+from lab.manager import bodies
 from lab.manager.calls import Call
-from lab.manager.exceptions import BadParametersError, NoSuchIncludeFieldError
+from lab.manager.exceptions import BadParametersError, ManagerError, NoSuchIncludeFieldError
+from lab.manager.files import ROOT
+
+_NGINX_NOT_FOUND = (
+    "<html>\r\n<head><title>404 Not Found</title></head>\r\n<body>\r\n"
+    "<center><h1>404 Not Found</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
+)
 
 
 def reply(body: Any, status: int = 200) -> web.Response:
     """An answer in JSON."""
     return web.Response(status=status, text=json.dumps(body), content_type="application/json")
+
+
+async def attachment(call: Call, file: str, name: str) -> web.StreamResponse:
+    """A file of the manager, as nginx sends it when the REST service has pointed it there.
+
+    One that has been lost is noticed by whoever looks first: in generation 4 the service, which asks for its
+    length; in generation 5 nginx alone, whose page says so.
+
+    Args:
+        file: Below `/opt/manager/resources`.
+        name: By which it is sent.
+
+    Raises:
+        ManagerError: The service of generation 4 found none.
+    """
+    path = call.manager.files.path(file)
+    if path.is_file():
+        return await bodies.send_file(call.request, path, name)
+    if call.manager.traits.generation < 5:
+        raise ManagerError(f"[Errno 2] No such file or directory: '{ROOT}/{file}'")
+    return web.Response(status=404, text=_NGINX_NOT_FOUND, content_type="text/html")
 
 
 def nothing() -> web.Response:

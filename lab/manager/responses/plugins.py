@@ -10,7 +10,7 @@ from lab.manager import bodies
 from lab.manager.actions import downloads, uploads
 from lab.manager.calls import Call, to_flag
 from lab.manager.exceptions import PluginInUseError
-from lab.manager.responses.formats import chosen, deleted, listing, reply
+from lab.manager.responses.formats import attachment, chosen, deleted, listing, reply
 from lab.manager.stores.plugins import Plugin
 from lab.manager.stores.scoped import check_visibility
 from lab.manager.transitions import timestamp
@@ -96,8 +96,7 @@ async def delete(call: Call) -> web.StreamResponse:
 async def download(call: Call) -> web.StreamResponse:
     """GET /plugins/ID/archive: the wagon."""
     plugin = _get(call)
-    path = call.manager.files.path(plugin.wagon_file)
-    return await bodies.send_file(call.request, path, plugin.archive_name)
+    return await attachment(call, plugin.wagon_file, plugin.archive_name)
 
 
 async def set_visibility(call: Call) -> web.StreamResponse:

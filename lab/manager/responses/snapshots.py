@@ -12,7 +12,7 @@ from lab.manager.actions import snapshots as actions
 from lab.manager.calls import Call, to_flag
 from lab.manager.exceptions import BadParametersError, ManagerError, SnapshotActionError
 from lab.manager.responses.executions import wire as wire_execution
-from lab.manager.responses.formats import chosen, deleted, listing, reply
+from lab.manager.responses.formats import attachment, chosen, deleted, listing, reply
 from lab.manager.stores.snapshots import Snapshot
 from lab.manager.stores.tenants import check_identifier
 
@@ -97,8 +97,7 @@ async def download(call: Call) -> web.StreamResponse:
         raise SnapshotActionError(f"Snapshot {snapshot.id} cannot be downloaded: its creation has failed")
     if snapshot.status == "creating":
         raise ManagerError(f"[Errno 2] No such file or directory: '{snapshot.id}.zip'")
-    path = call.manager.files.path(snapshot.file)
-    return await bodies.send_file(call.request, path, f"{snapshot.id}.zip")
+    return await attachment(call, snapshot.file, f"{snapshot.id}.zip")
 
 
 async def restore(call: Call) -> web.StreamResponse:
