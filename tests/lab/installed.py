@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from cmom.models import Host, ManagerAccess, Secret, Version
-from cmom.services.formation import ClusterTimes
+from cmom.services.cluster_times import ClusterTimes
 from cmom.services.generations import Cluster4
 from lab.machine import Machine
 from lab.manager import install

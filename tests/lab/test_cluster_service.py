@@ -23,7 +23,7 @@ from cmom.errors import (
 )
 from cmom.models import Host, Secret
 from cmom.services.cluster import ClusterService
-from cmom.services.formation import ClusterTimes
+from cmom.services.cluster_times import ClusterTimes
 from cmom.services.leader import ClusterConnection, NoLeader
 from tests.lab.fleet import CANARY, Fleet
 

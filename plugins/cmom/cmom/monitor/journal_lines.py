@@ -57,10 +57,6 @@ class Lines:
         detail = "" if member.pulse is None else member.pulse.detail
         self._logger.info("%s: %s missed a heartbeat (%s).", member.key.cluster, member.name, detail)
 
-    def heard_again(self, member: WatchedMember, seconds: float) -> None:
-        """Say that a member that was silent is heard again."""
-        self._logger.info("%s: %s is heard again, after %.0f s.", member.key.cluster, member.name, seconds)
-
     def witness(self, cluster: WatchedCluster, member: WatchedMember, said: str) -> None:
         """Say what the second witness says."""
         self._logger.info("%s: %s: second witness: %s", cluster.key, member.name, said)

@@ -12,8 +12,8 @@ from collections.abc import Collection
 from cmom.clients.tier2 import Deployments
 from cmom.errors import ActionRequired, CmomError
 from cmom.monitor.verdict import Witness, Word
+from cmom.services.cluster_times import ClusterTimes
 from cmom.services.deployed import find_cluster
-from cmom.services.formation import ClusterTimes
 from cmom.services.generations import cluster_for
 from cmom.services.healing.evidence import Testimony, ask_cluster
 from cmom.services.healing.plan import NO_LEADER_MESSAGE

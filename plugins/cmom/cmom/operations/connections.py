@@ -18,7 +18,7 @@ from cmom.operations.access import manager_access, ssh_access
 from cmom.operations.glue import runs_in_local_profile
 from cmom.operations.sites import site_on
 from cmom.runtime import ManagerRecord
-from cmom.services.formation import ClusterTimes
+from cmom.services.cluster_times import ClusterTimes
 from cmom.services.generations import Cluster, ClusterSpec, OpenSite, Site, generation_of
 from cmom.services.healing.record import journals
 from cmom.services.locks import file_lock

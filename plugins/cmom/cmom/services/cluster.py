@@ -20,7 +20,8 @@ from cmom.errors import (
     TryAgainLater,
 )
 from cmom.models import Host, Member
-from cmom.services.formation import REINSTALL, ClusterTimes, Formation, remove_node
+from cmom.services.cluster_times import ClusterTimes
+from cmom.services.formation import REINSTALL, Formation, remove_node
 from cmom.services.leader import ClusterConnection
 from cmom.services.waiting import Clock, SystemClock, wait_for
 

@@ -9,43 +9,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from cmom.clients.cluster_api import ClusterApi, ClusterState, JoinCredentials, ListedNode
 from cmom.clients.rest_errors import NOT_FOUND
 from cmom.errors import ActionRequired, ManagerRefused, NotClusterMaster, RemovedFromCluster, TryAgainLater
 from cmom.models import Host
+from cmom.services.cluster_times import ClusterTimes
 from cmom.services.leader import ClusterConnection
-from cmom.services.waiting import Clock, wait_for
+from cmom.services.waiting import Clock
 
 JOIN_ATTEMPTS = 2
 REINSTALL = (
     "It must be installed anew before it can be a member: take it out of its cluster, run "
     "'cfy_manager remove -f' on it and remove its package, or rebuild the machine, and install it again."
 )
-
-
-@dataclass(frozen=True)
-class ClusterTimes:
-    """How often to look and how long to wait; the defaults are those of Cloudify's own CLI.
-
-    Attributes:
-        poll_seconds: Between two looks at a start or a join.
-        form_seconds: For a manager to have started or joined.
-        online_seconds: For a member to be online with all checks passing after that.
-        leader_seconds: For a leader to be found when one is needed.
-        hand_over_poll_seconds: Between two looks at who leads after a hand-over.
-        hand_over_seconds: For the new leader to lead.
-        settle_seconds: How long a join by somebody else is waited for.
-    """
-
-    poll_seconds: float = 3.0
-    form_seconds: float = 900.0
-    online_seconds: float = 900.0
-    leader_seconds: float = 120.0
-    hand_over_poll_seconds: float = 1.0
-    hand_over_seconds: float = 60.0
-    settle_seconds: float = 120.0
 
 
 class Formation:
@@ -93,7 +70,8 @@ class Formation:
             ActionRequired: It failed, or the manager was removed from a cluster.
             DeadlinePassed: It takes longer.
         """
-        self._wait(self._started, f"the cluster on {self._host.public_ip} to start")
+        what = f"the cluster on {self._host.public_ip} to start"
+        self._times.wait_until_formed(self._started, what, self._clock)
 
     def join(self) -> None:
         """Make it a member of the cluster that has a leader.
@@ -102,16 +80,8 @@ class Formation:
             ActionRequired: It failed twice, or the manager belongs to another cluster.
             DeadlinePassed: It takes longer.
         """
-        self._wait(self._joined, f"{self._host.public_ip} to join the cluster")
-
-    def _wait(self, probe: Callable[[], bool], what: str) -> None:
-        wait_for(
-            probe,
-            what,
-            wait_seconds=self._times.form_seconds,
-            interval_seconds=self._times.poll_seconds,
-            clock=self._clock,
-        )
+        what = f"{self._host.public_ip} to join the cluster"
+        self._times.wait_until_formed(self._joined, what, self._clock)
 
     def _started(self) -> bool:
         try:

@@ -67,7 +67,6 @@ class ManagerInstaller:
         patience: Patience | None = None,
     ) -> None:
         self._patience = patience or Patience()
-        self._ssh = ssh
         self.machine = Machine(host, ssh, logger, clock)
         self._package = InstallPackage(self.machine, self._patience.transfer)
 

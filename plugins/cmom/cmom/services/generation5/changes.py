@@ -13,7 +13,7 @@ import yaml
 from cmom.clients.manager import ManagerClient
 from cmom.errors import CommandFailed, TryAgainLater
 from cmom.models import Host, Member
-from cmom.services.formation import ClusterTimes
+from cmom.services.cluster_times import ClusterTimes
 from cmom.services.generation5.commands import MemberCommands
 from cmom.services.generation5.layout import Layout
 from cmom.services.generation5.machines import Machines

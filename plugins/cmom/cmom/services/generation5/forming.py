@@ -11,14 +11,14 @@ from collections.abc import Callable
 from cmom.clients.manager import ManagerClient
 from cmom.errors import ActionRequired
 from cmom.models import Host
-from cmom.services.formation import ClusterTimes
+from cmom.services.cluster_times import ClusterTimes
 from cmom.services.generation5.commands import demand
 from cmom.services.generation5.layout import Layout, Service, member_name
 from cmom.services.generation5.machines import Machines
 from cmom.services.generations.interface import ClusterSpec
 from cmom.services.relay import Relay
 from cmom.services.serving import wait_until_serving
-from cmom.services.waiting import SystemClock, wait_for
+from cmom.services.waiting import SystemClock
 
 
 class Forming:
@@ -84,7 +84,7 @@ class Forming:
             alive = {node.address for node in nodes if node.alive}
             return {host.ip for host in self._hosts} <= alive and any(one.state == "leader" for one in nodes)
 
-        self._wait(whole, "the databases to be a cluster with a leader")
+        self._times.wait_until_formed(whole, "the databases to be a cluster with a leader", self._clock)
         return any(changed)
 
     def _brokers(self, machines: Machines) -> bool:
@@ -103,23 +103,12 @@ class Forming:
             )
         return changed
 
-    def _wait(self, probe: Callable[[], bool], what: str) -> None:
-        wait_for(
-            probe,
-            what,
-            wait_seconds=self._times.form_seconds,
-            interval_seconds=self._times.poll_seconds,
-            clock=self._clock,
-        )
-
     def _refuse_more(self) -> None:
         if len(self._hosts) > 1:
             raise ActionRequired(
-                "The first manager of this deployment was installed alone, with its database and "
-                "broker inside, "
-                "and cannot be a member of a cluster. Make a new deployment of 3 or more, and "
-                "restore a backup of "
-                "this one onto it (old_deployment_id, backup)."
+                "The first manager of this deployment was installed alone, with its database and broker "
+                "inside, and cannot be a member of a cluster. Make a new deployment of 3 or more, and "
+                "restore a backup of this one onto it (old_deployment_id, backup)."
             )
 
     def _refuse_equal_names(self) -> None:
@@ -128,9 +117,8 @@ class Forming:
             other = names.setdefault(member_name(host), host)
             if other != host:
                 raise ActionRequired(
-                    f"{other.ip} and {host.ip} would both be called {member_name(host)} in the "
-                    "cluster (the host "
-                    "name up to its first dot). Give them other host names."
+                    f"{other.ip} and {host.ip} would both be called {member_name(host)} in the cluster "
+                    "(the host name up to its first dot). Give them other host names."
                 )
 
 

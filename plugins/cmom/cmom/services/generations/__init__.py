@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
 from cmom.models import Host, ManagerAccess, Version
-from cmom.services.formation import ClusterTimes
+from cmom.services.cluster_times import ClusterTimes
 from cmom.services.generations.five import Cluster5, Generation5
 from cmom.services.generations.four import Cluster4, Generation4
 from cmom.services.generations.interface import Cluster, ClusterSpec, Generation, OpenSite, Site

@@ -13,8 +13,8 @@ from cmom.errors import NotClusterMaster, RemovedFromCluster
 from cmom.models import Host, ManagerAccess, Member, Version
 from cmom.services import certificates
 from cmom.services.cluster import ClusterService
+from cmom.services.cluster_times import ClusterTimes
 from cmom.services.connection import Connection
-from cmom.services.formation import ClusterTimes
 from cmom.services.generations.interface import ClusterSpec, Site
 from cmom.services.leader import ClusterConnection
 from cmom.services.manager_config import (

@@ -15,8 +15,8 @@ from typing import Any, Protocol
 
 from cmom.models import Host, ManagerAccess, Member, Version
 from cmom.services.certificates import Authority
+from cmom.services.cluster_times import ClusterTimes
 from cmom.services.connection import Connection
-from cmom.services.formation import ClusterTimes
 from cmom.services.manager_install import ManagerInstaller
 from cmom.services.status import DEFAULT_WAIT_SECONDS, ClusterStatus, Previous
 from cmom.services.validation.fields import Fields
