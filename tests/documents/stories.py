@@ -39,6 +39,8 @@ ON_A_MANAGER = (
     "cfy install hosts_blueprint.yaml -b tier1-new -d tier1-new -i inputs.yaml",
     "cfy executions start transfer_agents -d tier1-new",
     "cfy cluster update-profile",
+    "cfy cluster brokers add NAME ADDRESS",
+    "cfy cluster brokers remove NAME",
 )
 
 # The same, as far as the command line goes: the real cfy takes it, and the lab's manager refuses it.
@@ -46,7 +48,6 @@ TAKEN_BY_CFY = (
     "cfy executions cancel ID",
     "cfy executions cancel --force ID",
     "cfy cluster remove NAME",
-    "cfy cluster brokers remove NAME",
     'cfy deployments schedule create tier1 backup -n nightly --since "2030-01-01 02:00" --recurrence "1 day"',
     "cfy deployments update tier1 -i changes.yaml --skip-reinstall",
     "cfy plugins update tier1 --plugin-name cmom",
@@ -116,6 +117,7 @@ ELSEWHERE |= {
         "test_the_database_that_leads_is_handed_over_before_it_is_removed",
         '"dbs", "set-master", "-a", cluster.ip("m3"), "-c"',
     ),
+    "cfy_manager dbs add -a ADDRESS -c /etc/cloudify/cmom-manager.yaml": (*_REPLACED, '"dbs", "add", "-a"'),
     "cfy_manager brokers list -c /etc/cloudify/cmom-broker.yaml": (*_REPLACED, '"brokers", "list", "-c"'),
     "cfy_manager brokers remove -r NAME -c /etc/cloudify/cmom-broker.yaml": (
         *_REPLACED,

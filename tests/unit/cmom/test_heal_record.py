@@ -223,7 +223,8 @@ def test_the_status_of_a_cluster_that_was_never_healed_is_empty() -> None:
     [
         ({}, "healed", ["cfy cluster update-profile", "it was not the master"]),
         ({"was_leader": True}, "healed", ["cfy cluster update-profile", "198.51.100.1"]),
-        ({"spare_ip": "10.0.0.9"}, "healed", ["10.0.0.9", "cfy cluster update-profile"]),
+        ({"was_leader": True, "public_ip": "198.51.100.1"}, "healed", ["nothing changes", "master again"]),
+        ({"spare_ip": "10.0.0.9"}, "healed", ["10.0.0.9", "is a spare when it was repaired"]),
         ({"backup": "failed: no."}, "healed", ["Take one now", "cfy cluster update-profile"]),
         ({"machine": "came back after wait"}, "recovered", ["came back after wait"]),
     ],

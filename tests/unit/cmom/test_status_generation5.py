@@ -19,12 +19,13 @@ HOSTS = [Host(ip, ip, f"m{number}") for number, ip in enumerate(IPS, 1)]
 KINDS = ("manager", "broker", "db")
 
 
-def word(ip, *, failing=(), status="OK"):
-    """What the manager at an address says when nodes (kind, address) fail."""
+def word(ip, *, failing=(), unknown=(), status="OK"):
+    """What the manager at an address says when nodes (kind, address) fail, or are unknown to it."""
     nodes = [
         NodeState(kind, f"m{number}", one, one, "Fail" if (kind, one) in failing else "OK")
         for kind in KINDS
         for number, one in enumerate(IPS, 1)
+        if (kind, one) not in unknown
     ]
     kinds = tuple((kind, status, False) for kind in KINDS)
     listed = tuple(ListedManager(f"m{number}", one, one) for number, one in enumerate(IPS, 1))
@@ -68,6 +69,18 @@ def test_one_word_of_the_managers_is_not_what_decides():
     down = status_of(*(word(ip, failing=two, status="Degraded") for ip in IPS))
     assert down.condition is Condition.DOWN
     assert "databases have no majority: 1 of 3" in down.reason
+
+
+def test_a_service_that_the_managers_were_never_told_of_is_missing():
+    unknown = {("broker", IPS[1])}
+    seen = status_of(*(word(ip, unknown=unknown) for ip in IPS))
+    assert seen.condition is Condition.DEGRADED
+    assert seen.reason == f"The managers do not know the broker of {IPS[1]}."
+
+
+def test_services_that_lie_elsewhere_are_not_missing():
+    elsewhere = {("db", ip) for ip in IPS}
+    assert status_of(*(word(ip, unknown=elsewhere) for ip in IPS)).condition is Condition.READY
 
 
 def addresses(*words, hosts=HOSTS, previous=None):

@@ -34,7 +34,11 @@ def judge(expected: Sequence[str], answers: Mapping[str, Answer], words: Sequenc
         )
     nodes = merged_nodes(settled)
     lost = [text for kind in KIND_OF.values() if (text := _lost(kind, nodes))]
-    problems = [*lost, *_missing(expected, settled), *(_problem(node) for node in nodes if not node.ok)]
+    problems = [
+        *lost,
+        *_missing(expected, settled, nodes),
+        *(_problem(node) for node in nodes if not node.ok),
+    ]
     well = {node.private_ip for node in nodes if node.ok and node.kind == "manager"}
     seen = [
         f"{ip} {answer.stand.value}, though the other members see it well."
@@ -68,9 +72,19 @@ def _lost(kind: str, nodes: Sequence[NodeState]) -> str:
     return f"The {_PLURAL[kind]} have no majority: {well} of {len(rows)} are well, and {needed} are needed."
 
 
-def _missing(expected: Sequence[str], words: Sequence[Word]) -> list[str]:
+def _missing(expected: Sequence[str], words: Sequence[Word], nodes: Sequence[NodeState]) -> list[str]:
+    """Say who is no member, and whose broker or database the managers were never told of."""
     listed = {manager.private_ip for word in words for manager in word.managers}
-    return [f"{ip} is not a member." for ip in expected if ip not in listed]
+    known = {(node.kind, node.private_ip) for node in nodes}
+    # Of a kind that lies elsewhere, no member has one.
+    within = [kind for kind in KIND_OF.values() if any((kind, ip) in known for ip in expected)]
+    return [f"{ip} is not a member." for ip in expected if ip not in listed] + [
+        f"The managers do not know the {_SINGULAR[kind]} of {ip}."
+        for ip in expected
+        if ip in listed
+        for kind in within
+        if (kind, ip) not in known
+    ]
 
 
 def _problem(node: NodeState) -> str:

@@ -2,7 +2,8 @@
 
 That order is that of the installer's documentation. What is missing on the machine is installed; what the
 cluster lists of the machine's former self goes first. The other managers are told of the database as soon as
-it has joined: from then on it may come to lead.
+it has joined: from then on it may come to lead. They are told of the broker, too, before the manager is
+installed: once that is there, nobody misses anything on the machine any more.
 """
 
 from __future__ import annotations
@@ -68,10 +69,8 @@ class Joining:
                 changed.append(self._join_database(change))
                 changed += [self._tell_of_database(change, other) for other in living]
             if Service.BROKER in layout.services:
-                changed.append(self._join_broker(change))
+                changed += [self._join_broker(change), self._register_broker(host)]
             changed.append(self._join_manager(change))
-            if Service.BROKER in layout.services:
-                changed.append(self._register_broker(host))
         self._waits.until_whole(host)
         self._waits.until_all_well(living)
         return any(changed)

@@ -23,17 +23,18 @@ def after_heal(journal: Journal, leader_ip: str, outcome: str) -> Iterator[str]:
     if journal.spare_ip:
         yield (
             f"Its place was taken by the spare {journal.spare_ip}, which has another address; the dead "
-            "machine "
-            f"{journal.ip} is not used again."
+            f"machine {journal.ip} is a spare when it was repaired."
         )
     if journal.backup.startswith("failed"):
         yield f"The backup before the heal {journal.backup} Take one now: the workflow backup."
     yield "Users of the CLI: run `cfy cluster update-profile` to renew your profile of the cluster."
-    if journal.was_leader:
+    if not journal.was_leader:
+        yield "Users of the console: nothing changes, for it was not the master."
+    elif leader_ip == journal.public_ip:
+        yield "Users of the console: nothing changes, for it is the master again."
+    else:
         now = f", {leader_ip}," if leader_ip else ""
         yield (
             f"Users of the console: {journal.public_ip} led the cluster; use the address of the leader{now} "
             "instead."
         )
-    else:
-        yield "Users of the console: nothing changes, for it was not the master."
