@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -182,6 +183,19 @@ def test_a_cluster_of_generation_5_keeps_its_majority(
             instance["runtime_properties"]["hostname"]: instance["id"]
             for instance in cluster.engine.instances("manager")
         }
+
+        machines = {server.name: server.machine for server in cloud.cloud.servers.values()}
+        dead = [machines["tier1-2"], machines["tier1-3"]]
+        for machine in dead:
+            cloud.run(functools.partial(cloud.lab.kill, machine))
+        with pytest.raises(RuntimeError, match=r"operations\.manager\.stop"):
+            cluster.engine.run("scale_in", task_retries=0, manager=managers["tier1-1"])
+        assert "only 2 of the 4 other members are alive" in cluster.events(capfd)
+        assert sorted(cloud.holdings()["servers"]) == sorted(names)
+        for machine in dead:
+            cloud.run(functools.partial(cloud.lab.switch_on, machine))
+        cluster.engine.run("get_status")
+        cluster.assert_ready(*names)
 
         for name in ("tier1-1", "tier1-4"):  # the first is the one through which all others came
             cluster.engine.run("scale_in", manager=managers[name])
