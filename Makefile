@@ -5,7 +5,7 @@ PYTHON ?=
 VENV ?= .venv
 # More arguments for pytest or the benchmarks: make test ARGS="-k healing", make bench ARGS="download status"
 ARGS ?=
-# Of the managers that the demos install: 4 or 5.
+# Of the managers that the demos and the soak install: 4 or 5.
 GENERATION ?= 4
 # For the soak: how long, and what all its faults follow from; empty: another one each time.
 MINUTES ?= 60
@@ -44,7 +44,7 @@ demo-down: venv ## stop the demo's machines and remove everything it wrote
 	@exec $(BIN)/python -m lab.demo down
 
 soak: venv ## break three clusters at random for an hour, and see that nothing is lost (MINUTES=10 SEED=7)
-	@exec $(BIN)/python -m lab.soak --minutes $(MINUTES) --round $(ROUND) $(if $(SEED),--seed $(SEED))
+	@exec $(BIN)/python -m lab.soak --generation $(GENERATION) --minutes $(MINUTES) --round $(ROUND) $(if $(SEED),--seed $(SEED))
 
 test: venv ## run all tests (under 10 minutes on two cores)
 	$(PYTEST) --ignore tests/live $(ARGS) tests

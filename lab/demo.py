@@ -25,11 +25,10 @@ from lab.demo_stage import (
     write_environment,
 )
 from lab.local_profile import LocalProfile
+from lab.materials import VERSIONS
 
 DEPLOYMENT = "demo"
 MEMBERS = 3
-# The Tier 1 that is installed, by generation.
-VERSIONS = {4: "4.6.0", 5: "7.0.5"}
 NEXT_STEPS = """
   . .demo/env                                   puts cfy on the path, with the demo's state
   cfy executions start get_status -b demo       looks at the cluster again

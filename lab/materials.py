@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from lab.core import LabConfig
     from lab.machine import Machine
 
+# What is installed where only the generation is asked for.
+VERSIONS = {4: "4.6.0", 5: "7.0.5"}
+
 SSH_KEY, CA_CERTIFICATE, CA_KEY = "ssh_key", "ca_certificate.pem", "ca_key.pem"
 SNAPSHOTS = "snapshots"
 INSTALL_RPM, INPUTS = "cloudify-manager-install.rpm", "inputs.yaml"

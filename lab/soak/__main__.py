@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from lab.local_profile import PROJECT
+from lab.materials import VERSIONS
 from lab.soak.rounds import Options
 from lab.soak.run import Soak
 from lab.soak.setting import InstallFailed
@@ -57,13 +58,22 @@ def main() -> int:
     parser.add_argument("--round-seconds", type=float, default=240.0, help="faults between two rests")
     parser.add_argument("--round", type=int, default=1, help="begin with this one, to repeat it")
     parser.add_argument("--clusters", type=int, default=3, choices=range(1, 7))
+    parser.add_argument("--generation", type=int, default=4, choices=sorted(VERSIONS), help="of the managers")
     parser.add_argument("--folder", type=Path, default=PROJECT / ".soak")
     given = parser.parse_args()
     seed = secrets.randbelow(1_000_000) if given.seed is None else given.seed
     folder = given.folder.resolve()
     prepare(folder)
     signal.signal(signal.SIGTERM, interrupt)
-    options = Options(folder, seed, given.minutes * 60, given.round_seconds, given.round, given.clusters)
+    options = Options(
+        folder=folder,
+        seed=seed,
+        seconds=given.minutes * 60,
+        round_seconds=given.round_seconds,
+        first_round=given.round,
+        clusters=given.clusters,
+        generation=given.generation,
+    )
     soak = Soak(options, say)
     say(f"Soak with seed {seed}; the timeline is {soak.timeline.path}")
     code = 0

@@ -13,7 +13,6 @@ from lab.soak.setting import MEMBERS, Clusters
 from lab.soak.timeline import Timeline
 
 _TICK_SECONDS = 0.1
-_AGAIN = "make soak SEED={seed} ROUND={round}"
 
 
 class Judge:
@@ -21,7 +20,8 @@ class Judge:
 
     Args:
         clusters: Which machines belong together.
-        seed: The run's, for saying how to repeat it.
+        seed: The run's.
+        again: The command that repeats it from its first round on.
         timeline: What happens stands there.
         say: Prints a line.
 
@@ -29,9 +29,11 @@ class Judge:
         round: The one that runs.
     """
 
-    def __init__(self, clusters: Clusters, seed: int, timeline: Timeline, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, clusters: Clusters, seed: int, again: str, timeline: Timeline, say: Callable[[str], None]
+    ) -> None:
         self.clusters, self.timeline = clusters, timeline
-        self._seed, self._say = seed, say
+        self._again, self._say = again, say
         self.figures = Figures(seed)
         self.rules = ClusterRules(clusters.machines)
         self.round = 1
@@ -73,7 +75,7 @@ class Judge:
             self._told.add((violation.rule, violation.subject))
             at = self.timeline.now()
             self.timeline.note("VIOLATED", f"{violation.rule}: {violation.text}")
-            again = _AGAIN.format(seed=self._seed, round=self.round)
+            again = f"{self._again} ROUND={self.round}"
             lines = self.timeline.around(at)
             entry = {
                 "rule": violation.rule,

@@ -13,6 +13,8 @@ from lab.manager.cluster import SeatState
 
 if TYPE_CHECKING:
     from lab.machine import Machine
+    from lab.manager import Manager
+    from lab.manager.five.databases import DatabaseNode
 
 LOOK_SECONDS = 0.1
 
@@ -115,10 +117,9 @@ class Observer:
         }
         if manager is None:
             return Seen(**common)
-        number = self._numbers.get(manager)
-        if number is None:
-            number = self._numbers[manager] = next(self._count)
-        common["installation"] = number
+        common["installation"] = self._number_of(manager)
+        if machine.backing.database is not None:
+            return self._seen_over(machine.backing.database, manager, members, common)
         cluster, name = manager.seat.cluster, manager.seat.node_name
         if manager.seat.state is not SeatState.MEMBER or cluster is None or name is None:
             return Seen(**common)
@@ -133,3 +134,38 @@ class Observer:
             and node.missed_since is None
         )
         return Seen(**common, cluster=cluster.token, leads=leads, healthy=healthy)
+
+    def _seen_over(
+        self,
+        database: DatabaseNode,
+        manager: Manager,
+        members: dict[str, tuple[str, ...]],
+        common: dict[str, Any],
+    ) -> Seen:
+        """Look at a manager of generation 5: a member is one with its database, its broker and itself."""
+        cluster, broker = database.cluster, manager.machine.backing.broker
+        if cluster is None or cluster.data is None or database.apart:
+            return Seen(**common)
+        token = f"databases {self._number_of(cluster)}"
+        listed = {row.private_ip for row in cluster.data.tables.managers.values()}
+        brokers = {row.host for row in cluster.data.tables.brokers.values()}
+        members[token] = tuple(ip for ip in cluster.members if ip in listed & brokers)
+        leader = cluster.acting_leader()
+        healthy = (
+            manager.running
+            and database.address in members[token]
+            and broker is not None
+            and broker.running
+            and broker.known
+            and leader is not None
+            and leader.reaches(database)
+            and database.ready_at <= manager.now()
+        )
+        return Seen(**common, cluster=token, leads=leader is database, healthy=healthy)
+
+    def _number_of(self, thing: object) -> int:
+        """Return a number that no other thing has."""
+        number = self._numbers.get(thing)
+        if number is None:
+            number = self._numbers[thing] = next(self._count)
+        return number

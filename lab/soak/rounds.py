@@ -34,6 +34,7 @@ class Options:
         round_seconds: How long faults come until a rest.
         first_round: Where to begin, to repeat one.
         clusters: How many.
+        generation: Of their managers: 4 or 5.
     """
 
     folder: Path
@@ -42,6 +43,7 @@ class Options:
     round_seconds: float = 240.0
     first_round: int = 1
     clusters: int = 3
+    generation: int = 4
 
 
 class Rounds:

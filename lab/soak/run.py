@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from lab.clock import RealClock
 from lab.daemon import ControlServer
+from lab.materials import VERSIONS
 from lab.soak.judge import Judge
 from lab.soak.observer import Observer
 from lab.soak.rounds import Options, Rounds
@@ -28,7 +29,8 @@ class Soak:
         self._options, self._say = options, say
         self._clusters = Clusters.deal(options.clusters)
         self.timeline = Timeline(options.folder / "timeline.log", say)
-        self._judge = Judge(self._clusters, options.seed, self.timeline, say)
+        again = f"make soak GENERATION={options.generation} SEED={options.seed}"
+        self._judge = Judge(self._clusters, options.seed, again, self.timeline, say)
         self._judge.round = options.first_round
         self.figures = self._judge.figures
 
@@ -41,6 +43,7 @@ class Soak:
             settings=TIMES,
             clock=RealClock(),
             sandbox="interpreter",
+            version=VERSIONS[self._options.generation],
         )
         with lab, self._controlled(lab), self._observed(lab):
             self._say(

@@ -47,6 +47,13 @@ TIMES = LabSettings(
     snapshot_linger_seconds=0.3,
     restore_seconds=1.0,
     maintenance_seconds=0.5,
+    service_install_seconds=1.0,
+    database_form_seconds=0.5,
+    database_failover_seconds=2.0,
+    database_wait_seconds=5.0,
+    broker_linger_seconds=3.0,
+    status_settle_seconds=1.5,
+    status_lag_seconds=1.0,
     snapshot_padding_bytes=2 * 1024 * 1024,
 )
 INPUTS: Mapping[str, Any] = {

@@ -112,6 +112,10 @@ class NotClusterMaster(TryAgainLater):
     """A replica of a generation 4 cluster was asked; the leader is elsewhere."""
 
 
+class CameBack(TryAgainLater):
+    """A member that was to be removed because it is dead works again; nothing of it was removed."""
+
+
 class RemovedFromCluster(TryAgainLater):
     """A member that was removed from its generation 4 cluster was asked."""
 

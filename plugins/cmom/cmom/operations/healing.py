@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cmom.errors import ActionRequired, CmomError, TryAgainLater
+from cmom.errors import ActionRequired, CameBack, CmomError, TryAgainLater
 from cmom.operations.cluster import finish_late, look
 from cmom.operations.connections import (
     LEADER_SECONDS,
@@ -40,10 +40,16 @@ _LOOK_SECONDS = 0.0
 
 @operation
 def remove(ctx: Any, node_instance_id: str, **_: Any) -> None:
-    """Take the member out of the cluster, so that it can join it again."""
+    """Take the member out of the cluster, so that it can join it again; one that has come back stays."""
     journal = _journal(ctx, node_instance_id)
     with cluster_of(ctx, ctx, leader_seconds=LEADER_SECONDS) as cluster:
-        if cluster.remove(journal.host, dead=True):
+        try:
+            removed = cluster.remove(journal.host, dead=True)
+        except CameBack as error:
+            ctx.logger.info("%s", error)
+            _advance(ctx, node_instance_id, phase=Phase.REJOINED, machine="came back by itself")
+            return
+        if removed:
             ctx.logger.info("%s is removed from the cluster.", journal.name)
     _advance(ctx, node_instance_id, phase=Phase.REMOVED)
 

@@ -23,6 +23,7 @@ from cmom.models import Host, Member
 from cmom.services.cluster_times import ClusterTimes
 from cmom.services.formation import REINSTALL, Formation, remove_node
 from cmom.services.leader import ClusterConnection
+from cmom.services.removal import demand_still_dead
 from cmom.services.waiting import Clock, SystemClock, wait_for
 
 
@@ -103,7 +104,7 @@ class ClusterService:
         with self._changing():
             return self._join(host)
 
-    def ensure_left(self, host: Host, *, hand_over: bool = True) -> bool:
+    def ensure_left(self, host: Host, *, hand_over: bool = True, dead: bool = False) -> bool:
         """Make sure that a machine is not a member; its manager need not be alive.
 
         The leader is never removed while there are others: it hands over first. The last member stays, for a
@@ -112,11 +113,13 @@ class ClusterService:
         Args:
             host: Which machine.
             hand_over: Whether leadership may be handed over for it.
+            dead: Whether it is removed only because it is dead.
 
         Returns:
             Whether anything was changed.
 
         Raises:
+            CameBack: It was dead, and is no more.
             ActionRequired: It leads and may not hand over, or no replica is alive to take over.
             TryAgainLater: No member leads, or the hand-over takes longer.
         """
@@ -137,6 +140,8 @@ class ClusterService:
                         "member leads. Hand over leadership first."
                     )
                 self._hand_over(host, members)
+            if dead:
+                demand_still_dead(host, members)
             self._remove(host, member.name)
             return True
 

@@ -13,6 +13,7 @@ from cmom.services.generation5.layout import SMALLEST_CLUSTER, Service, member_n
 from cmom.services.generation5.machines import Machines
 from cmom.services.generation5.managers import Managers
 from cmom.services.generations.interface import ClusterSpec
+from cmom.services.removal import demand_still_dead
 
 # A broker counts as running for up to a minute after it has died (`brokers remove` says so).
 _BROKER_SECONDS = 120.0
@@ -48,6 +49,7 @@ class Leaving:
 
         Raises:
             ActionRequired: What is left would be no cluster.
+            CameBack: It was dead, and is no more.
             TryAgainLater: Something executes, or takes longer.
         """
         others = [one for one in self._hosts if one.ip != host.ip]
@@ -55,6 +57,8 @@ class Leaving:
             self._spec.logger.info("%s is the last member and stays: its cluster ends with it.", host.ip)
             return False
         members = self._managers.members()
+        if dead:
+            demand_still_dead(host, members)
         living = living_of(others, members)
         if not living:
             raise TryAgainLater(f"No other member than {host.ip} is alive that could be told.")
@@ -63,6 +67,8 @@ class Leaving:
             change = Change(host, living, machines, layout)
             self._refuse_too_few(change, dead=dead)
             self._waits.until_quiet(but=host if dead else None)
+            if dead:
+                demand_still_dead(host, self._managers.members())
             changed = [self.manager(change, dead=dead)]
             if Service.BROKER in layout.services:
                 changed.append(self.broker(change, dead=dead))

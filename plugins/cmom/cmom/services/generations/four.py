@@ -152,7 +152,7 @@ class Cluster4:
 
     def remove(self, host: Host, *, dead: bool = False) -> bool:
         """See `ClusterService.ensure_left`."""
-        return self._service.ensure_left(host, hand_over=not dead)
+        return self._service.ensure_left(host, hand_over=not dead, dead=dead)
 
     def mend(self) -> bool:
         """Do nothing: the members elect a leader themselves, and all of them know it."""

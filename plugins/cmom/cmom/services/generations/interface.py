@@ -97,6 +97,9 @@ class Cluster(Protocol):
         Args:
             host: Which machine.
             dead: Whether it is removed because it is dead, and not because it is asked to leave.
+
+        Raises:
+            CameBack: It was to be removed because it is dead, and is no more.
         """
 
     def say_farewell(self, host: Host) -> bool:

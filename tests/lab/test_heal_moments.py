@@ -1,4 +1,4 @@
-"""A second member of generation 5 dies while the first one is healed: nothing that lives is destroyed."""
+"""In the middle of a heal another member dies, or the dead one comes back: nothing alive is destroyed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NO_LEADER = "The databases have no leader"
 
 
 class Cluster:
-    """A cluster of generation 5, installed by the blueprint with the engine inside the test."""
+    """A cluster, installed by the blueprint with the engine inside the test."""
 
     def __init__(self, folder: Path, lab: LabThread) -> None:
         self.lab = lab
@@ -63,6 +63,15 @@ class Cluster:
         found: list[dict[str, Any]] = properties["heal_history"]
         return found
 
+    def names(self) -> list[str]:
+        """The lab's names of the machines; that of the leader first."""
+        (properties,) = self.engine.properties("cloudify_cluster")
+        master = properties["cluster_ips"]["Master"]
+        return sorted(
+            (one.name for one in self.lab.machines),
+            key=lambda name: self.lab.machine(name).public_ip != master,
+        )
+
     def condition(self) -> str:
         """Look at the cluster."""
         self.engine.run("get_status")
@@ -94,16 +103,41 @@ class Cluster:
 
 
 @contextmanager
-def cluster_of(folder: Path, members: int) -> Iterator[tuple[Cluster, Moments]]:
+def cluster_of(folder: Path, members: int, version: str = "7.0.5") -> Iterator[tuple[Cluster, Moments]]:
     """A cluster that holds one secret."""
     with (
-        machines_for_healing(folder / "lab", machines=members, version="7.0.5") as lab,
+        machines_for_healing(folder / "lab", machines=members, version=version) as lab,
         moments() as listening,
     ):
         cluster = Cluster(folder, lab)
-        with cluster.client("m1") as client:
+        with cluster.client(cluster.names()[0]) as client:
             client.secrets.create("kept", "value")
         yield cluster, listening
+
+
+@pytest.mark.parametrize("version", ["4.6.0", "7.0.5"])
+def test_a_member_that_comes_back_before_it_is_removed_stays(tmp_path: Path, version: str) -> None:
+    with cluster_of(tmp_path, 3, version) as (cluster, listening):
+        lab = cluster.lab
+        _, other, dead = cluster.names()
+        managers = {name: lab.machine(name).manager for name in (other, dead)}
+
+        def one_comes_and_another_goes() -> None:
+            lab.start(dead)
+            lab.kill(other)
+
+        lab.kill(dead)
+        listening.at(r"Task started 'cmom.operations.healing.remove'", one_comes_and_another_goes)
+        cluster.heal(dead)
+
+        listening.assert_all_came()
+        entry = cluster.history()[-1]
+        assert (entry["outcome"], entry["machine"]) == ("recovered", "came back by itself")
+        cluster.heal(other)
+        assert cluster.history()[-1]["outcome"] == "healed"
+        assert lab.machine(dead).manager is managers[dead]
+        assert lab.machine(other).manager is not managers[other]
+        assert cluster.condition() == "ready"
 
 
 def test_a_second_death_of_three_stops_a_heal_until_that_one_is_back(tmp_path: Path) -> None:
