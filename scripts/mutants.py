@@ -34,6 +34,7 @@ INPUTS = (
 )
 TESTS = {
     "services/healing/plan.py": ("tests/unit/cmom/test_heal_plan.py",),
+    "services/healing/record.py": ("tests/unit/cmom/test_heal_record.py",),
     "services/certificates.py": ("tests/unit/cmom/test_certificates.py",),
     "services/authority.py": ("tests/unit/cmom/test_authority.py",),
     "services/snapshots/retention.py": SNAPSHOTS,

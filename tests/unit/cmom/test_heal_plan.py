@@ -282,6 +282,17 @@ def test_after_a_failure_the_machine_is_replaced_once_more() -> None:
     }
 
 
+def test_a_join_that_goes_on_is_the_only_thing_that_is_not_made_anew() -> None:
+    changed = {
+        phase
+        for phase in Phase
+        if phase_to_repeat_from(phase, join_goes_on=True) is not phase_to_repeat_from(phase)
+    }
+
+    assert changed == {Phase.REINSTALLED}
+    assert phase_to_repeat_from(Phase.REINSTALLED, join_goes_on=True) is Phase.REINSTALLED
+
+
 # Every combination of what a member may be for the leader and for us, and of how far a heal has come.
 LISTED = {
     "dead": DEAD,

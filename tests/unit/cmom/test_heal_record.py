@@ -67,6 +67,21 @@ def test_an_interrupted_heal_goes_on_where_it_was(properties: dict[str, Any]) ->
     assert taken_up.tried == ()
 
 
+@pytest.mark.parametrize(
+    ("execution", "tried"),
+    [("first", ("wait",)), ("another", ()), ("second", ())],
+    ids=["same", "less", "more"],
+)
+def test_what_was_tried_is_not_tried_again_by_the_same_execution(
+    properties: dict[str, Any], execution: str, tried: tuple[str, ...]
+) -> None:
+    record.advance(properties, ID, later(1), tried=("wait",))
+    # The identity comes from the engine and from storage: equal words, not the same object.
+    stored = json.loads(json.dumps(properties))
+
+    assert record.begin(stored, journal(execution_id=execution), later(9)).tried == tried
+
+
 def test_a_failed_heal_makes_the_machine_anew_once_more(properties: dict[str, Any]) -> None:
     record.advance(properties, ID, later(1), phase=Phase.REINSTALLED, machine_ip="10.0.0.3")
     record.fail(properties, ID, "it did not join", later(2))
@@ -122,13 +137,23 @@ def test_the_delay_doubles_with_each_failure_and_ends_with_a_success(properties:
     assert record.seconds_to_wait(properties, ID, later(3601), 120.0) == 0
 
 
+def test_nobody_waits_before_a_failure_or_long_after_it(properties: dict[str, Any]) -> None:
+    assert record.seconds_to_wait(properties, ID, NOW, 120.0) == 0
+    record.fail(properties, ID, "no", NOW)
+
+    assert record.seconds_to_wait(properties, ID, later(100), 120.0) == 20
+    assert record.seconds_to_wait(properties, ID, later(86400), 120.0) == 0
+
+
 def test_a_clock_that_was_put_back_makes_nobody_wait_longer(properties: dict[str, Any]) -> None:
     record.fail(properties, ID, "no", NOW)
 
     assert record.seconds_to_wait(properties, ID, later(-86400), 120.0) == 120.0
 
 
-@pytest.mark.parametrize(("seconds", "count"), [(HEALTHY_SECONDS - 1, 1), (HEALTHY_SECONDS, 0)])
+@pytest.mark.parametrize(
+    ("seconds", "count"), [(HEALTHY_SECONDS - 1, 1), (HEALTHY_SECONDS, 0), (2 * HEALTHY_SECONDS, 0)]
+)
 def test_a_member_that_dies_again_soon_was_healed_in_vain(
     properties: dict[str, Any], seconds: float, count: int
 ) -> None:
@@ -137,6 +162,16 @@ def test_a_member_that_dies_again_soon_was_healed_in_vain(
     record.begin(properties, journal(execution_id="second"), later(seconds))
 
     assert record.tries(properties, ID) == count
+
+
+def test_each_heal_that_did_not_last_is_counted(properties: dict[str, Any]) -> None:
+    counts = []
+    for number in range(1, 5):
+        record.end_well(properties, ID, later(60 * number))
+        record.begin(properties, journal(), later(60 * number + 30))
+        counts.append(record.tries(properties, ID))
+
+    assert counts == [1, 2, 3, 4]
 
 
 def test_resuming_ends_the_pause_and_forgets_what_was_in_vain(properties: dict[str, Any]) -> None:
@@ -156,6 +191,7 @@ def test_a_pause_ends_by_itself(properties: dict[str, Any]) -> None:
 
     assert record.paused_in_words(properties, later(59)) == "until 2026-03-01T03:01:00Z"
     assert record.paused(properties, later(60)) is None
+    assert record.paused(properties, later(86400)) is None
     assert record.paused_in_words(properties, later(60)) == ""
 
 
@@ -179,11 +215,35 @@ def test_the_same_refusal_again_only_counts_up(properties: dict[str, Any]) -> No
     assert second["reasons"] == ["paused"]
 
 
+def test_a_refusal_counts_up_its_own_entry_and_no_older_one(properties: dict[str, Any]) -> None:
+    refused(properties, later(0), Reason.PAUSED)
+    refused(properties, later(10))
+    refused(properties, later(20))
+    refused(properties, later(30))
+
+    assert [(entry["count"], entry["at"]) for entry in properties["heal_history"]] == [
+        (1, "2026-03-01T03:00:00Z"),
+        (3, "2026-03-01T03:00:10Z"),
+    ]
+
+
+@pytest.mark.parametrize(("decision", "outcome"), [(Decision.WAIT, "waiting"), (Decision.REFUSE, "refused")])
+def test_the_history_tells_waiting_from_refusing(
+    properties: dict[str, Any], decision: Decision, outcome: str
+) -> None:
+    verdict = Verdict(decision, (Finding(Reason.NO_LEADER, "Nobody leads."),))
+    record.refuse(properties, HOST, ID, verdict, NOW, diagnosis="d", evidence={})
+
+    assert properties["heal_history"][-1]["outcome"] == outcome
+
+
 def test_the_last_trouble_of_a_member_is_why_it_failed_or_was_refused(properties: dict[str, Any]) -> None:
     assert record.last_trouble(properties, ID) == ""
     record.fail(properties, ID, "it did not join", later(2))
     assert record.last_trouble(properties, ID) == "it did not join"
     assert record.last_trouble(properties, "manager_of_another") == ""
+    assert record.last_trouble(properties, "a_manager_before") == ""
+    assert record.last_trouble(json.loads(json.dumps(properties)), ID) == "it did not join"
     paused = Verdict(Decision.REFUSE, (Finding(Reason.PAUSED, "Healing is paused."),))
     record.refuse(properties, HOST, ID, paused, later(3), diagnosis="x", evidence={})
     assert record.last_trouble(properties, ID) == "Healing is paused."
@@ -197,6 +257,14 @@ def test_the_history_is_bounded_and_keeps_the_newest(properties: dict[str, Any])
 
     assert len(properties["heal_history"]) == HISTORY_ENTRIES
     assert properties["heal_history"][-1]["at"] == "2026-03-01T03:00:24Z"
+
+
+def test_the_history_of_heals_is_bounded_too(properties: dict[str, Any]) -> None:
+    for number in range(HISTORY_ENTRIES + 5):
+        record.fail(properties, ID, f"error {number}", later(number))
+
+    errors = [entry["error"] for entry in properties["heal_history"]]
+    assert errors == [f"error {number}" for number in range(5, HISTORY_ENTRIES + 5)]
 
 
 def test_the_status_tells_what_is_under_way(properties: dict[str, Any]) -> None:

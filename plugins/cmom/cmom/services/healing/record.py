@@ -180,7 +180,7 @@ def seconds_to_wait(
     if instance_id not in healing["tries"]:
         return 0.0
     known = _tries(healing, instance_id)
-    if known.healed or known.count == 0:
+    if known.healed:
         return 0.0
     doublings = min(known.count - 1, MAX_TRIES)
     delay = min(delay_seconds * float(2**doublings), _MAX_DELAY_SECONDS)
