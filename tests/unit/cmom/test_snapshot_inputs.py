@@ -283,6 +283,21 @@ def test_words_that_mean_nothing_are_a_warning(tmp_path: Path, archive: str):
     assert any("means nothing to generation 5" in warning for warning in findings.warnings)
 
 
+def test_certificates_of_generation_4_are_not_brought_into_generation_5(tmp_path: Path, archive: str):
+    request = RestoreRequest(archive, parameters=("--restore-certificates",))
+    (fault,) = check(request, tmp_path, Version.parse("7.0.5")).faults
+    assert fault.place == "restore_params"
+    assert "trust each other" in fault.problem
+    assert check(request, tmp_path).faults == ()
+    assert check(RestoreRequest(archive), tmp_path, Version.parse("7.0.5")).faults == ()
+
+
+def test_neither_are_those_of_an_old_cluster_that_is_backed_up_first(tmp_path: Path):
+    request = RestoreRequest(old_deployment_id="old", parameters=("--restore-certificates",))
+    (fault,) = check(request, tmp_path, Version.parse("7.0.5"), deployments=GivenTier2).faults
+    assert fault.place == "restore_params"
+
+
 def test_a_folder_that_backups_cannot_be_written_to_is_a_warning(tmp_path: Path):
     (tmp_path / "file").write_text("")
     findings = Findings()

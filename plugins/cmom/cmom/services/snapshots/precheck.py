@@ -11,7 +11,7 @@ from cmom.clients.tier2 import Deployments
 from cmom.errors import ActionRequired
 from cmom.models import Version
 from cmom.services.deployed import DeployedCluster, find_cluster
-from cmom.services.snapshots.carrying import not_carried
+from cmom.services.snapshots.carrying import certificates_problem, not_carried
 from cmom.services.snapshots.requests import RestoreRequest, meaningless
 from cmom.services.snapshots.source import chosen_path, open_snapshot, version_problem
 from cmom.services.validation.findings import Findings
@@ -67,7 +67,7 @@ def check_restore(
                 findings.fault(place, f"{path} cannot be restored: {problem}")
                 return
             snapshot.verify()
-            _warn_of_losses(snapshot.version, version, findings)
+            _judge_crossing(request, snapshot.version, version, findings)
         except ActionRequired as error:
             findings.fault(place, str(error))
             return
@@ -88,12 +88,16 @@ def check_restore(
         if problem:
             findings.fault("old_deployment_id", f"a snapshot of {old} could not be restored: {problem}")
             return
-        _warn_of_losses(cluster.version, version, findings)
+        _judge_crossing(request, cluster.version, version, findings)
         ask(cluster)
     except ActionRequired as error:
         findings.fault("old_deployment_id", str(error))
 
 
-def _warn_of_losses(snapshot: Version, manager: Version, findings: Findings) -> None:
+def _judge_crossing(request: RestoreRequest, snapshot: Version, manager: Version, findings: Findings) -> None:
+    """Say what does not come along from one version to another, and refuse what would break the new one."""
+    problem = certificates_problem(request, snapshot, manager)
+    if problem:
+        findings.fault("restore_params", problem)
     for remark in not_carried(snapshot, manager):
         findings.warn("restore", remark)
