@@ -93,9 +93,11 @@ def test_two_managers_serve_over_services_elsewhere(lab: LabThread, tmp_path: Pa
     assert first.public_ip in found["reason"]
     lab.start("m3")
 
+    tables = first.manager.tables
     deployment.run("uninstall")
     assert (first.manager, second.manager) == (None, None)
     assert lab.machine("m1").backing.database is not None
+    assert list(tables.managers) == []
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ def leave(ctx: Any, **_: Any) -> None:
     if ctx.workflow_id == WHOLE_UNINSTALL:
         try:
             with cluster_of(ctx, ctx.source, leader_seconds=_FAREWELL_SECONDS) as cluster:
-                cluster.say_farewell(host)
+                cluster.say_farewell(host, survived=bool(ctx.target.node.properties["external_database"]))
         except CmomError as error:
             ctx.logger.info("%s goes with the cluster as a whole (%s)", host.public_ip, error)
         return

@@ -5,6 +5,7 @@ That order is that of the installer's documentation; never is it done so that no
 
 from __future__ import annotations
 
+from cmom.clients.active_api import ActiveApi
 from cmom.errors import ActionRequired, TryAgainLater
 from cmom.models import Host
 from cmom.services.generation5.changes import Change, Waits, databases_of, living_of
@@ -17,6 +18,7 @@ from cmom.services.removal import demand_still_dead
 
 # A broker counts as running for up to a minute after it has died (`brokers remove` says so).
 _BROKER_SECONDS = 120.0
+_TELLING_SECONDS = 120.0
 # Words of refusals that mean: later; or that there is nothing to do.
 _STILL_RUNNING = "must be shut down"
 _NO_BROKER = "not found in cluster"
@@ -80,17 +82,35 @@ class Leaving:
         """Take the manager out; see `remove`."""
         host = change.host
         removed = False if dead else change.machines[host].ensure_removed(Service.MANAGER)
-        listed = self._managers.tell(lambda one: one.list_managers(), "listing the managers", but=host)
-        names = [one.hostname for one in listed if one.private_ip == host.ip]
-        for name in names:
-            self._spec.logger.info("Removing the manager %s (%s) from the cluster.", name, host.ip)
-            self._remove_listed(name, host)
-        return removed or bool(names)
+        return self._unlist(host, but=host, wait_seconds=_TELLING_SECONDS) or removed
 
-    def _remove_listed(self, name: str, host: Host) -> bool:
-        return self._managers.tell(
-            lambda one: one.remove_manager(name), f"removing the manager {name}", but=host
+    def forget(self, host: Host) -> bool:
+        """Take a manager off the list in a database that stays when its whole cluster goes.
+
+        Left on it, it would be a dead member of whatever cluster comes after this one on that database.
+        It is asked itself, too: the last one has nobody else.
+
+        Raises:
+            ManagerUnreachable: None answers.
+        """
+        return self._unlist(host, but=None, wait_seconds=self._waits.times.leader_seconds)
+
+    def _unlist(self, host: Host, *, but: Host | None, wait_seconds: float) -> bool:
+        listed = self._managers.tell(
+            lambda one: one.list_managers(), "listing the managers", but=but, wait_seconds=wait_seconds
         )
+        names = [one.hostname for one in listed if one.private_ip == host.ip]
+        if not names:
+            return False
+        said = " and ".join(names)
+        self._spec.logger.info("Removing the manager %s (%s) from the cluster.", said, host.ip)
+
+        def remove(manager: ActiveApi) -> None:
+            for name in names:
+                manager.remove_manager(name)
+
+        self._managers.tell(remove, f"removing the manager {said}", but=but, wait_seconds=wait_seconds)
+        return True
 
     def broker(self, change: Change, *, dead: bool) -> bool:
         """Take the broker out; see `remove`."""

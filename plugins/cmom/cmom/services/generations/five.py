@@ -120,9 +120,9 @@ class Cluster5:
         with self._changing():
             return Leaving(self._spec, self._managers).remove(host, dead=dead)
 
-    def say_farewell(self, host: Host) -> bool:
-        """Do nothing: all members go, and each takes its services with it."""
-        return False
+    def say_farewell(self, host: Host, *, survived: bool) -> bool:
+        """Each member takes its services with it; see `Leaving.forget` for what is not on its machine."""
+        return survived and Leaving(self._spec, self._managers).forget(host)
 
     def mend(self) -> bool:
         """See `let_known_lead`."""

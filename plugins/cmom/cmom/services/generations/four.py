@@ -158,7 +158,7 @@ class Cluster4:
         """Do nothing: the members elect a leader themselves, and all of them know it."""
         return False
 
-    def say_farewell(self, host: Host) -> bool:
+    def say_farewell(self, host: Host, *, survived: bool) -> bool:
         """See `ClusterService.ensure_left`: the leader stays until the end."""
         return self._service.ensure_left(host, hand_over=False)
 

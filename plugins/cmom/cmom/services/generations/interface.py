@@ -102,8 +102,13 @@ class Cluster(Protocol):
             CameBack: It was to be removed because it is dead, and is no more.
         """
 
-    def say_farewell(self, host: Host) -> bool:
-        """Let go of a member while the cluster as a whole goes."""
+    def say_farewell(self, host: Host, *, survived: bool) -> bool:
+        """Let go of a member while the cluster as a whole goes.
+
+        Args:
+            host: Which.
+            survived: Whether its members are known to a database that stays.
+        """
 
     def mend(self) -> bool:
         """Make right what an interrupted join has left, if that keeps the cluster from telling how it is."""
