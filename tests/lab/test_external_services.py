@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cmom.errors import ActionRequired
+from cmom.models import Host, ManagerAccess, Secret, Version
+from cmom.services.snapshots.initial import InitialRestore
+from cmom.services.snapshots.requests import RestoreRequest
 from lab.clock import RealClock
 from lab.local_profile import LocalProfile
 from lab.manager import certificates
@@ -16,7 +21,10 @@ from lab.settings import LabSettings
 from lab.testing import LabThread
 from tests.lab.cluster5 import DATABASE, QUEUE, VERSION, Cluster5
 from tests.lab.engine import Engine
+from tests.lab.filled import Filled
+from tests.lab.given_upgrade import SETTINGS, fill, snapshot_of
 from tests.lab.rest import shared_ca
+from tests.unit.cmom.given_snapshot import write_archive
 
 SERVICES = ("m1", "m2")
 
@@ -73,6 +81,21 @@ def status(deployment: Engine) -> dict[str, Any]:
     return found
 
 
+def restored_again(lab: LabThread, snapshot: Path) -> bool:
+    """Let an installation that has forgotten everything come to its restore."""
+    machines = [lab.machine(name) for name in ("m3", "m4")]
+    given = lab.inputs()
+    initial = InitialRestore(
+        [Host(one.ip, one.public_ip, one.hostname) for one in machines],
+        ManagerAccess("admin", Secret(given["manager_admin_password"]), given["ca_cert"], given["rest_port"]),
+        Version.parse(VERSION),
+        logging.getLogger("test.external"),
+        choose=lambda _request: snapshot,
+        remember=lambda _record: None,
+    )
+    return initial.ensure_restored(RestoreRequest(str(snapshot)), None)
+
+
 def test_two_managers_serve_over_services_elsewhere(lab: LabThread, tmp_path: Path) -> None:
     deployment = engine(tmp_path, lab)
     deployment.run("install")
@@ -87,6 +110,9 @@ def test_two_managers_serve_over_services_elsewhere(lab: LabThread, tmp_path: Pa
         assert machine.backing.database is None
         assert machine.backing.broker is None
 
+    with pytest.raises(ActionRequired, match=r"in a cluster already, and .* was never restored onto it"):
+        restored_again(lab, write_archive(tmp_path / "mine.zip"))
+
     lab.kill("m3")
     found = status(deployment)
     assert found["condition"] == "degraded"
@@ -98,6 +124,29 @@ def test_two_managers_serve_over_services_elsewhere(lab: LabThread, tmp_path: Pa
     assert (first.manager, second.manager) == (None, None)
     assert lab.machine("m1").backing.database is not None
     assert list(tables.managers) == []
+
+
+def test_a_snapshot_of_generation_4_is_restored_into_a_database_elsewhere(
+    lab: LabThread, tmp_path: Path
+) -> None:
+    with Filled(tmp_path / "old", "4.6.0", SETTINGS) as filled:
+        fill(filled)
+        snapshot = snapshot_of(filled).store.archive_path("mine")
+        held = sorted((one.tenant, one.id) for one in filled.manager.manager.database.deployments)
+    restored = {"restore": True, "snapshot_path": str(snapshot), "transfer_agents": False}
+    deployment = engine(tmp_path, lab, **restored)
+
+    deployment.run("install")
+
+    assert status(deployment)["condition"] == "ready"
+    database = lab.machine("m3").manager.database
+    assert lab.machine("m4").manager.database is database
+    assert sorted((one.tenant, one.id) for one in database.deployments) == held
+    done = [one.status for one in database.executions if one.workflow_id == "restore_snapshot"]
+    assert done == ["terminated"]
+
+    assert not restored_again(lab, snapshot)
+    deployment.run("uninstall")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from cmom.services.generation5.changes import Change, Waits, databases_of, livin
 from cmom.services.generation5.commands import demand
 from cmom.services.generation5.layout import SMALLEST_CLUSTER, Service, member_name
 from cmom.services.generation5.machines import Machines
-from cmom.services.generation5.managers import Managers
+from cmom.services.generation5.managers import Managers, NobodyTells
+from cmom.services.generation5.survey import Word
 from cmom.services.generations.interface import ClusterSpec
 from cmom.services.removal import demand_still_dead
 
@@ -91,9 +92,14 @@ class Leaving:
         It is asked itself, too: the last one has nobody else.
 
         Raises:
-            ManagerUnreachable: None answers.
+            NobodyTells: None answers.
         """
-        return self._unlist(host, but=None, wait_seconds=self._waits.times.leader_seconds)
+        wait_seconds = self._waits.times.leader_seconds
+        if not any(isinstance(word, Word) for word in self._managers.ask(wait_seconds).values()):
+            raise NobodyTells(
+                f"no manager answers that could take {member_name(host)} off the list in the database"
+            )
+        return self._unlist(host, but=None, wait_seconds=wait_seconds)
 
     def _unlist(self, host: Host, *, but: Host | None, wait_seconds: float) -> bool:
         listed = self._managers.tell(
