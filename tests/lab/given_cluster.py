@@ -23,16 +23,25 @@ PAUSE_SECONDS = 0.3
 
 
 class Cluster:
-    """A cluster, installed by the blueprint with the engine inside the test."""
+    """A cluster, installed by the blueprint with the engine inside the test.
 
-    def __init__(self, folder: Path, lab: LabThread) -> None:
+    Args:
+        folder: For its deployment.
+        lab: The machines.
+        spares: How many of them are no members. With any, there is no rebuild_command.
+        inputs: Of the deployment, beside those of all.
+    """
+
+    def __init__(self, folder: Path, lab: LabThread, spares: int = 0, **inputs: Any) -> None:
         self.lab = lab
         self.inputs = {
             **lab.inputs(),
             **QUICK,
             "snapshots_path": str(folder / "snapshots"),
-            "rebuild_command": rebuild_command(lab),
+            "rebuild_command": "" if spares else rebuild_command(lab),
+            "num_of_instances": len(lab.machines) - spares,
             "poll_interval_seconds": 0.05,
+            **inputs,
         }
         self.engine = Engine(
             LocalProfile.create(folder / "tier2"), "hosts_blueprint.yaml", self.inputs, PAUSE_SECONDS
@@ -103,13 +112,15 @@ class Cluster:
 
 
 @contextmanager
-def cluster_of(folder: Path, members: int, version: str = "7.0.5") -> Iterator[tuple[Cluster, Moments]]:
+def cluster_of(
+    folder: Path, members: int, version: str = "7.0.5", spares: int = 0, **inputs: Any
+) -> Iterator[tuple[Cluster, Moments]]:
     """A cluster that holds one secret."""
     with (
-        machines_for_healing(folder / "lab", machines=members, version=version) as lab,
+        machines_for_healing(folder / "lab", machines=members + spares, version=version) as lab,
         moments() as listening,
     ):
-        cluster = Cluster(folder, lab)
+        cluster = Cluster(folder, lab, spares, **inputs)
         with cluster.client(cluster.names()[0]) as client:
             client.secrets.create("kept", "value")
         yield cluster, listening

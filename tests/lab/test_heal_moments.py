@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cmom.operations import healing
 from tests.lab.given_cluster import VERSIONS, cluster_of
 
 NO_LEADER = "The databases have no leader"
@@ -111,3 +112,33 @@ def test_a_second_death_of_five_waits_for_its_turn_and_the_cluster_works_on(tmp_
         cluster.heal("m4")
         assert [one["outcome"] for one in cluster.history()][-1] == "healed"
         assert cluster.condition() == "ready"
+
+
+@pytest.mark.parametrize(
+    ("version", "moment"),
+    [
+        pytest.param("4.6.0", r"configure\] INFO: \S+: certificates are in place", id="4 is installed"),
+        pytest.param("4.6.0", r"Task started 'cmom.operations.healing.rejoin'", id="4 joins"),
+        pytest.param("7.0.5", r"configure\] INFO: \S+: certificates are in place", id="5 is installed"),
+        pytest.param("7.0.5", r"rejoin\] INFO: \S+: cfy_manager dbs add", id="5 is half joined"),
+    ],
+)
+def test_a_spare_that_dies_in_its_heal_is_healed_in_its_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, moment: str
+) -> None:
+    monkeypatch.setattr(healing, "JOIN_SECONDS", 2.0)
+    with cluster_of(tmp_path, 3, version, spares=2, ssh_timeout_seconds=2) as (cluster, listening):
+        lab = cluster.lab
+        lab.kill("m3")
+        listening.at(moment, lambda: lab.kill("m4"))
+        with pytest.raises(RuntimeError):
+            cluster.heal("m3")
+        listening.assert_all_came()
+        assert cluster.history()[-1]["outcome"] == "failed"
+        lab.rebuild("m3")  # it answers, and is no member any more
+
+        cluster.heal("m4")
+
+        assert cluster.history()[-1]["outcome"] == "healed"
+        assert cluster.condition() == "ready"
+        assert cluster.secrets(cluster.names()[0]) == ["kept"]

@@ -121,6 +121,7 @@ def cluster_of(
     subject: Any,
     *,
     leader_seconds: float = LEADER_SECONDS,
+    at_most_seconds: float = float("inf"),
     missing: Iterable[Host] = (),
     gone: Host | None = None,
 ) -> Iterator[Cluster]:
@@ -132,6 +133,7 @@ def cluster_of(
         ctx: The operation's context.
         subject: Has the node and the instance of the cluster.
         leader_seconds: How long to look for a leader when one is needed.
+        at_most_seconds: How long a start or a join is waited for, if that is less than the user says.
         missing: Members that are to be there and are not installed at present.
         gone: One that is installed and no member any more.
 
@@ -149,8 +151,8 @@ def cluster_of(
 
     times = ClusterTimes(
         poll_seconds=float(properties["poll_interval_seconds"]),
-        form_seconds=timeout_seconds,
-        online_seconds=timeout_seconds,
+        form_seconds=min(timeout_seconds, at_most_seconds),
+        online_seconds=min(timeout_seconds, at_most_seconds),
         leader_seconds=leader_seconds,
     )
     spec = ClusterSpec(

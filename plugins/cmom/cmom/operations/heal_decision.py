@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cloudify.manager import get_rest_client
@@ -21,6 +21,7 @@ from cmom.operations.glue import (
     runs_in_local_profile,
 )
 from cmom.operations.heal_journal import change_record, installed_manager, manager_relationships, utc_now
+from cmom.runtime import ManagerRecord
 from cmom.services import activity
 from cmom.services.generations import generation_of
 from cmom.services.healing import HEAL_WORKFLOW, evidence, record
@@ -46,15 +47,28 @@ class _Target:
     """The member in question.
 
     Attributes:
-        host: Its machine, as it is or was.
+        host: Its machine, as it is or was; the new one, once a heal has logged in to it.
         properties: Of the manager's node.
         journal: Of an earlier heal of it.
+        is_new: Whether `host` is the machine that the earlier heal has made anew, or taken for it.
     """
 
     instance_id: str
     host: Host
     properties: Mapping[str, Any]
     journal: Journal | None
+    is_new: bool = False
+
+    @property
+    def starts_over(self) -> bool:
+        """Whether the new machine is what is healed now."""
+        return self.is_new and self.journal is not None and self.journal.phase is Phase.FOUND
+
+    def died_again(self, signs: evidence.Signs, testimony: evidence.Testimony) -> bool:
+        """Tell whether the new machine has died before its heal had ended, by our word and its peers'."""
+        if not self.is_new or signs.alive or testimony.members is None:
+            return False
+        return not any(one.online for one in testimony.members if one.host_ip == self.host.ip)
 
 
 @operation
@@ -80,6 +94,13 @@ def find(
     with _tried_again(ctx):
         target = _target(ctx, node_instance_id)
         signs, testimony = _look_around(ctx, target)
+        if target.journal is not None and target.died_again(signs, testimony):
+            ctx.logger.warning(
+                "%s, on which a heal of %s was to go on, has died: it is healed from the beginning.",
+                record.name_of(target.host),
+                target.journal.name,
+            )
+            target = replace(target, journal=target.journal.started_over(target.host))
         situation = _situation(ctx, target, signs, testimony, Renewal(renewal), can_reboot, other_heal)
         verdict = may_heal(situation)
         seen = evidence.as_plain_data(signs, testimony)
@@ -113,13 +134,18 @@ def _target(ctx: Any, instance_id: str) -> _Target:
         raise ActionRequired(f"{instance_id} is no manager of this cluster. Its managers are: {known}.")
     journal = record.journal_of(ctx.instance.runtime_properties, instance_id)
     installed = installed_manager(ctx, instance_id)
-    if journal is not None:
-        host = journal.host
-    elif installed is not None:
-        host = installed.host
-    else:
+    properties = relationship.target.node.properties
+    if installed is not None and (journal is None or _is_new(journal, installed)):
+        return _Target(instance_id, installed.host, properties, journal, is_new=journal is not None)
+    if journal is None:
         raise ActionRequired(f"{instance_id} is not installed, so there is nothing to heal.")
-    return _Target(instance_id, host, relationship.target.node.properties, journal)
+    return _Target(instance_id, journal.host, properties, journal)
+
+
+def _is_new(journal: Journal, installed: ManagerRecord) -> bool:
+    """Tell whether a heal was logged in to the machine that it makes the manager on; before, it may boot."""
+    made = journal.phase in (Phase.UNINSTALLED, Phase.REINSTALLED, Phase.REJOINED)
+    return made and bool(installed.ssh_host_key)
 
 
 def _look_around(ctx: Any, target: _Target) -> tuple[evidence.Signs, evidence.Testimony]:
@@ -223,6 +249,8 @@ def _begin(ctx: Any, target: _Target, situation: Situation, verdict: Verdict, di
     join_goes_on = situation.ssh_answers and _goes_on_joining(ctx, target)
 
     def open_journal(stored: runtime.Properties) -> Journal:
+        if target.journal is not None and target.starts_over:
+            record.take_up(stored, target.journal)
         leader = str((stored.get(runtime.CLUSTER_IPS) or {}).get("Master") or "")
         wanted = Journal(
             instance_id=target.instance_id,
@@ -236,13 +264,13 @@ def _begin(ctx: Any, target: _Target, situation: Situation, verdict: Verdict, di
             steps=tuple(step.value for step in verdict.steps),
         )
         begun = record.begin(stored, wanted, now, join_goes_on=join_goes_on)
-        if verdict.decision is Decision.DONE:
+        if verdict.decision is Decision.DONE and begun.phase is not Phase.REINSTALLED:
             return record.advance(stored, target.instance_id, now, phase=Phase.REJOINED)
         return begun
 
     journal = change_record(ctx, open_journal)
     known = target.journal
-    if known is not None:
+    if known is not None and not target.starts_over:
         how = "failed" if known.failed else "was interrupted"
         ctx.logger.info("A heal of %s %s after it was %s; going on.", journal.name, how, known.phase.value)
     else:

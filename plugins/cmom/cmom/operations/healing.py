@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cmom.errors import ActionRequired, CameBack, CmomError, TryAgainLater
+from cmom.models import Host
 from cmom.operations.cluster import finish_late, look
 from cmom.operations.connections import (
     LEADER_SECONDS,
@@ -27,7 +28,7 @@ from cmom.operations.heal_journal import (
 )
 from cmom.operations.snapshots import publish, store_of
 from cmom.runtime import BackupRecord
-from cmom.services.healing import notes, record
+from cmom.services.healing import evidence, notes, record
 from cmom.services.healing.backup import PrecautionSettings, RunningOutClock, take_precaution
 from cmom.services.healing.journal import Journal
 from cmom.services.healing.situation import Phase
@@ -36,6 +37,8 @@ from cmom.services.waiting import wait_for
 
 # All members are asked once, again and again.
 _LOOK_SECONDS = 0.0
+# Then it is seen to that the new machine lives, and the join goes on.
+JOIN_SECONDS = 180.0
 
 
 @operation
@@ -137,12 +140,33 @@ def rejoin(ctx: Any, node_instance_id: str, **_: Any) -> None:
     found = installed_manager(ctx, node_instance_id)
     if found is None:
         raise ActionRequired(f"{node_instance_id} is not installed and cannot join the cluster.")
-    with cluster_of(ctx, ctx) as cluster:
-        if cluster.rejoin(found.host):
-            ctx.logger.info("%s has joined the cluster again.", record.name_of(found.host))
     manager = manager_relationships(ctx)[node_instance_id].target.node
-    finish_late(ctx, ctx.instance, manager, found.host)
+    try:
+        with cluster_of(ctx, ctx, at_most_seconds=JOIN_SECONDS) as cluster:
+            if cluster.rejoin(found.host):
+                ctx.logger.info("%s has joined the cluster again.", record.name_of(found.host))
+        finish_late(ctx, ctx.instance, manager, found.host)
+    except TryAgainLater as error:
+        _demand_alive(ctx, found.host, int(manager.properties["ssh_port"]), error)
+        raise
     _advance(ctx, node_instance_id, phase=Phase.REJOINED)
+
+
+def _demand_alive(ctx: Any, host: Host, ssh_port: int, error: TryAgainLater) -> None:
+    """Give up where a repetition is in vain: the machine that was made anew has died, too.
+
+    Raises:
+        ActionRequired: It shows no sign of life, and its peers do not see it either.
+    """
+    if evidence.signs_of_life(host, ssh_port, int(ctx.node.properties["rest_port"])).alive:
+        return
+    with cluster_of(ctx, ctx, leader_seconds=_LOOK_SECONDS) as cluster:
+        members = evidence.ask_cluster(cluster).members
+    if members is None or any(member.online for member in members if member.host_ip == host.ip):
+        return
+    raise ActionRequired(
+        f"{record.name_of(host)} has died while it joined the cluster; the next heal begins with it. {error}"
+    ) from error
 
 
 @operation

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from typing import Any
 
 from cmom import runtime
 from cmom.clients import rpm
-from cmom.errors import ActionRequired
+from cmom.errors import ActionRequired, TryAgainLater
 from cmom.models import Host, Package, Version
 from cmom.operations.connections import WHOLE_UNINSTALL
 from cmom.operations.glue import change_properties, operation
@@ -121,7 +121,15 @@ def _site(ctx: Any) -> Iterator[Site]:
     if record is None:
         raise AssertionError("create comes before every other operation and stores the machine's address")
     deployment_id, recorder = str(ctx.deployment.id), _recorder(ctx)
-    with site_on(ctx.node.properties, record, ctx.logger, deployment_id, on_host_key=recorder) as site:
+    opening = site_on(ctx.node.properties, record, ctx.logger, deployment_id, on_host_key=recorder)
+    with ExitStack() as stack:
+        try:
+            site = stack.enter_context(opening)
+        except TryAgainLater as error:
+            if ctx.workflow_id == HEAL_WORKFLOW and record.ssh_host_key:
+                # The next heal looks whether it is dead, and begins with it anew.
+                raise ActionRequired(f"It was logged in to in this heal, and is lost. {error}") from error
+            raise
         yield site
 
 

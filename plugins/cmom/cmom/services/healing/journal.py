@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from cmom.models import Host
@@ -58,6 +58,25 @@ class Journal:
     def name(self) -> str:
         """How the member is called in messages."""
         return name_of(self.host)
+
+    def started_over(self, host: Host) -> Journal:
+        """Return that of a heal from the beginning, now that the machine has died that it was made anew on.
+
+        Args:
+            host: That machine.
+        """
+        return replace(
+            self,
+            hostname=host.hostname,
+            ip=host.ip,
+            public_ip=host.public_ip,
+            phase=Phase.FOUND,
+            reached={Phase.FOUND.value: self.started_at},
+            backup="",
+            machine="",
+            machine_ip="",
+            tried=(),
+        )
 
     @classmethod
     def parse(cls, stored: Mapping[str, Any]) -> Journal:

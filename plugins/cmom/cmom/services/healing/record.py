@@ -37,6 +37,7 @@ __all__ = [
     "resume",
     "seconds_to_wait",
     "status_output",
+    "take_up",
     "tries",
 ]
 
@@ -89,6 +90,11 @@ def begin(properties: Properties, journal: Journal, now: datetime, *, join_goes_
         _count_relapse(properties, journal.instance_id, now)
     _store(properties, journal)
     return journal
+
+
+def take_up(properties: Properties, journal: Journal) -> None:
+    """Put a journal in the place of the one that there is."""
+    _store(properties, journal)
 
 
 def advance(properties: Properties, instance_id: str, now: datetime, **changes: Any) -> Journal:
