@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from cmom.clients import snapshot_archive
 from cmom.errors import ActionRequired, TryAgainLater
 from cmom.models import ManagerAccess, Secret, Version
 from cmom.services.snapshots.archive import DamagedArchive
@@ -306,7 +307,16 @@ def fetch(server: ArchiveServer, target: Path, **patience: Any) -> str:
     return downloader.fetch("mine", target).sha256
 
 
-def test_a_download_goes_on_where_it_was_cut(tmp_path: Path) -> None:
+@pytest.mark.parametrize("found", [True, False], ids=["read in place", "as requests offers it"])
+def test_a_download_goes_on_where_it_was_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: bool
+) -> None:
+    find, sources = snapshot_archive._source, []
+    monkeypatch.setattr(
+        snapshot_archive,
+        "_source",
+        lambda streamed: sources.append(find(streamed)) or sources[-1] if found else None,
+    )
     breaks = [int(1.5 * MB)] * 3
     with ArchiveServer(tmp_path / "server", {"a": CONTENT}, breaks) as server:
         sha256 = fetch(server, tmp_path / "part", tries=2)
@@ -316,6 +326,7 @@ def test_a_download_goes_on_where_it_was_cut(tmp_path: Path) -> None:
     positions = [int(start or 0) for start in server.ranges]
     assert positions == sorted(positions)
     assert 0 < positions[1] <= 1.5 * MB
+    assert None not in sources, "requests has its body elsewhere: downloads take half as long again"
 
 
 def test_a_download_begins_anew_with_another_file(tmp_path: Path) -> None:

@@ -36,10 +36,7 @@ class Timeouts:
 class _Limit:
     deadline: float
     """On `time.monotonic`."""
-    read_seconds: float
-
-    def remaining(self) -> float:
-        return self.deadline - time.monotonic()
+    silence_seconds: float | None
 
     def next_wait(self) -> float:
         """Return how long the next piece may take.
@@ -47,16 +44,16 @@ class _Limit:
         Raises:
             TimeoutError: The time is over.
         """
-        remaining = self.remaining()
+        remaining = self.deadline - time.monotonic()
         if remaining <= 0:
             raise TimeoutError("the request took longer than it may take in whole")
-        return min(remaining, self.read_seconds)
+        return remaining if self.silence_seconds is None else min(remaining, self.silence_seconds)
 
 
-# A context variable, because the socket is far below whoever knows the limit, and each thread has its own.
+# Context variables, because the socket is far below whoever knows the limit, and each thread has its own. The
+# outer one is that of all requests, and of a body that is streamed after its request was sent.
 _limit: ContextVar[_Limit | None] = ContextVar("cmom_request_limit", default=None)
-_outer_deadline: ContextVar[float | None] = ContextVar("cmom_time_limit", default=None)
-_silence: ContextVar[float | None] = ContextVar("cmom_silence", default=None)
+_outer_limit: ContextVar[_Limit | None] = ContextVar("cmom_time_limit", default=None)
 
 
 @contextmanager
@@ -71,14 +68,15 @@ def time_limit(seconds: float, *, silence_seconds: float | None = None) -> Itera
             answers.
     """
     deadline = time.monotonic() + seconds
-    outer = _outer_deadline.get()
-    token = _outer_deadline.set(deadline if outer is None else min(outer, deadline))
-    silence = _silence.set(_silence.get() if silence_seconds is None else silence_seconds)
+    outer = _outer_limit.get()
+    if outer is not None:
+        deadline = min(outer.deadline, deadline)
+        silence_seconds = outer.silence_seconds if silence_seconds is None else silence_seconds
+    token = _outer_limit.set(_Limit(deadline, silence_seconds))
     try:
         yield
     finally:
-        _silence.reset(silence)
-        _outer_deadline.reset(token)
+        _outer_limit.reset(token)
 
 
 @contextmanager
@@ -91,9 +89,8 @@ def request_limit(timeouts: Timeouts) -> Iterator[float]:
     Raises:
         TimeoutError: The time is over already.
     """
-    outer = _outer_deadline.get()
-    deadline = outer if outer is not None else time.monotonic() + timeouts.total_seconds
-    limit = _Limit(deadline, _silence.get() or timeouts.read_seconds)
+    outer = _outer_limit.get() or _Limit(time.monotonic() + timeouts.total_seconds, None)
+    limit = _Limit(outer.deadline, outer.silence_seconds or timeouts.read_seconds)
     token = _limit.set(limit)
     try:
         yield limit.next_wait()
@@ -121,7 +118,7 @@ class LimitedSocket(socket.socket):
 
         A large body comes 16 kB at a time, so what is done here counts.
         """
-        limit = _limit.get() or _limit_of_a_body()
+        limit = _limit.get() or _outer_limit.get()
         if limit is not None:
             patience = limit.next_wait()
             if patience != self.gettimeout():
@@ -130,9 +127,3 @@ class LimitedSocket(socket.socket):
 
 class LimitedTlsSocket(LimitedSocket, ssl.SSLSocket):
     """The same for TLS."""
-
-
-def _limit_of_a_body() -> _Limit | None:
-    """Return the limit of a body that is streamed after its request was sent."""
-    deadline = _outer_deadline.get()
-    return None if deadline is None else _Limit(deadline, _silence.get() or float("inf"))

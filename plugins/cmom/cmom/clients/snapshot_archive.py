@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import http.client
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,9 +18,8 @@ import requests
 from cmom.clients.limits import time_limit
 from cmom.clients.tenant_api import TenantApi, quoted
 
-# As much as TLS brings at a time. Larger ones are not faster, and have been seen to be three times as slow to
-# write where a system looks for large pages for them.
-PIECE_BYTES = 16 * 1024
+# Where the body is read as requests offers it: as much as TLS brings at a time.
+_PIECE_BYTES = 16 * 1024
 SILENCE_SECONDS = 60.0
 TOTAL_SECONDS = 12 * 3600.0
 _RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18})\Z")
@@ -36,13 +35,14 @@ class ArchiveStream:
         offset: Of the first byte that comes; 0 when the manager does not go on in the middle.
         total_bytes: The length of the whole archive; None when the manager does not tell.
         etag: Tells whether a later look is at the same file; empty when the manager does not tell.
-        pieces: The bytes. They are read inside the context, and each piece is done with before the next one.
+        read_into: Puts the next bytes at the beginning of some memory, and returns how many; 0 at the end.
+            It is called inside the context.
     """
 
     offset: int
     total_bytes: int | None
     etag: str
-    pieces: Iterator[bytes | memoryview] = field(repr=False)
+    read_into: Callable[[memoryview], int] = field(repr=False)
 
 
 @contextmanager
@@ -67,7 +67,7 @@ def open_archive(
 
     Raises:
         ManagerUnreachable: No answer, or it broke off.
-        CmomError: See `rest_errors`; also for what goes wrong while the pieces are read.
+        CmomError: See `rest_errors`; also for what goes wrong while it is read.
     """
     client = api.in_tenant("")
     headers = {"Accept-Encoding": "identity"}
@@ -89,28 +89,52 @@ def open_archive(
         response = send()
         try:
             begin, total = _extent(response.headers)
-            yield ArchiveStream(begin, total, _strong_etag(response.headers), _pieces(response))
+            yield ArchiveStream(begin, total, _strong_etag(response.headers), _reader(response))
         finally:
             response.close()
 
 
-def _pieces(streamed: Any) -> Iterator[bytes | memoryview]:
-    """Yield the body, always in the same memory where that can be had.
+def _reader(streamed: Any) -> Callable[[memoryview], int]:
+    """Return what reads the body: right into the memory of whoever asks, or from pieces that are copied."""
+    source = _source(streamed)
+    if source is None:
+        return _Copied(streamed.bytes_stream(_PIECE_BYTES)).read_into
 
-    Through all layers of requests and urllib3 each piece is memory of its own, asked of the system and given
-    back: for gigabytes that was found to take as long as everything else together. So the body is read where
-    they read it themselves, and as they offer it should that place be another one in their next version.
+    def read_into(memory: memoryview) -> int:
+        try:
+            return source.readinto(memory)
+        except http.client.HTTPException as error:
+            raise requests.ConnectionError(str(error)) from error
+
+    return read_into
+
+
+def _source(streamed: Any) -> http.client.HTTPResponse | None:
+    """Return what requests and urllib3 read the body from; None where their version has it elsewhere.
+
+    Through all their layers each piece is memory of its own, asked of the system and given back: for
+    gigabytes that was found to take as long as everything else together.
     """
     source = getattr(getattr(getattr(streamed, "_response", None), "raw", None), "_fp", None)
-    if not isinstance(source, http.client.HTTPResponse):
-        yield from streamed.bytes_stream(PIECE_BYTES)
-        return
-    memory = memoryview(bytearray(PIECE_BYTES))
-    try:
-        while count := source.readinto(memory):
-            yield memory[:count]
-    except http.client.HTTPException as error:
-        raise requests.ConnectionError(str(error)) from error
+    return source if isinstance(source, http.client.HTTPResponse) else None
+
+
+class _Copied:
+    """A body that comes in pieces of memory of their own."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._left = memoryview(b"")
+
+    def read_into(self, memory: memoryview) -> int:
+        while not self._left:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return 0
+            self._left = memoryview(piece)
+        count = min(len(memory), len(self._left))
+        memory[:count], self._left = self._left[:count], self._left[count:]
+        return count
 
 
 def _extent(headers: Any) -> tuple[int, int | None]:
