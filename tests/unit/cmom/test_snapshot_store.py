@@ -67,6 +67,85 @@ def test_what_is_no_manifest_is_said_to_be_none(text: str):
         Manifest.parse(text)
 
 
+# What lies beside snapshots that were taken long ago.
+WRITTEN = f"""\
+{{
+  "bytes": 0,
+  "contents": {{
+    "secrets": 4
+  }},
+  "created_at": "2026-03-04T05:06:07Z",
+  "deployment_id": "old",
+  "format": 1,
+  "id": "mine",
+  "parameters": [
+    "--exclude-logs"
+  ],
+  "rotten": "",
+  "sequence": 0,
+  "sha256": "{"ab" * 32}",
+  "tenant": "",
+  "tier1_snapshot_id": "",
+  "tier1_version": "4.6.0",
+  "verified_at": null
+}}
+"""
+
+
+def test_a_manifest_that_was_written_once_is_understood_for_ever():
+    manifest = Manifest.parse(WRITTEN)
+
+    assert manifest == Manifest(
+        id="mine",
+        deployment_id="old",
+        sha256="ab" * 32,
+        bytes=0,
+        tier1_version="4.6.0",
+        created_at=NOW,
+        parameters=("--exclude-logs",),
+        contents={"secrets": 4},
+    )
+    assert manifest.as_text() == WRITTEN
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("format", value) for value in (0, 2, "1", None)),
+        *(("bytes", value) for value in (-1, 2**62, True, 1.5, "1", None)),
+        *(("sha256", value) for value in ("", "ab" * 31, "ab" * 33, "xy" * 32, "ab" * 32 + "a", None)),
+        *(("sequence", value) for value in (-1, 2**62, "many", float("inf"))),
+        *(("created_at", value) for value in ("", "2026-03-04", "2026-13-04T05:06:07Z", 5, None)),
+        ("contents", ["secrets"]),
+        ("contents", {"secrets": "four"}),
+        ("parameters", 5),
+    ],
+)
+def test_a_manifest_with_one_thing_wrong_is_none(name: str, value: object):
+    fields = json.loads(WRITTEN)
+    Manifest.parse(json.dumps(fields))
+
+    with pytest.raises(BadManifest):
+        Manifest.parse(json.dumps({**fields, name: value}))
+
+
+def test_a_manifest_may_say_the_largest_numbers_and_need_not_say_what_came_later():
+    fields = json.loads(WRITTEN)
+    largest = {"bytes": 2**62 - 1, "sequence": 2**62 - 1}
+    assert json.loads(Manifest.parse(json.dumps({**fields, **largest})).as_text()) == {**fields, **largest}
+    for name in (
+        "sequence",
+        "contents",
+        "parameters",
+        "tenant",
+        "tier1_snapshot_id",
+        "verified_at",
+        "rotten",
+    ):
+        del fields[name]
+    assert Manifest.parse(json.dumps(fields)) == replace(Manifest.parse(WRITTEN), contents={}, parameters=())
+
+
 @given(
     st.dictionaries(
         st.sampled_from(sorted(Manifest.__dataclass_fields__)), st.integers() | st.text() | st.none()
