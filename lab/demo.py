@@ -15,11 +15,10 @@ from lab.demo_stage import (
     FOLDER,
     INSTALL_TIMEOUT_SECONDS,
     DemoFailed,
-    free_subnet,
     perform,
     run_cfy,
-    run_lab,
     say,
+    start_lab,
     step,
     take_down,
     write_environment,
@@ -97,7 +96,7 @@ def up(generation: int = 4) -> None:
     step(f"Starting {MEMBERS} machines of the lab, on loopback addresses (simulated: see docs/lab.md)")
     FOLDER.mkdir(mode=0o700)
     version = VERSIONS[generation]
-    run_lab("up", "--machines", str(MEMBERS), "--subnet", free_subnet(MEMBERS), "--version", version)
+    start_lab(MEMBERS, "--version", version)
     profile = LocalProfile.create(FOLDER)
     inputs = FOLDER / "lab" / "inputs.yaml"
 

@@ -32,7 +32,6 @@ from lab.demo_stage import (
     MONITOR_PID_FILE,
     DemoFailed,
     Program,
-    is_free,
     perform,
     run_cfy,
     run_lab,
@@ -41,12 +40,14 @@ from lab.demo_stage import (
 )
 from lab.folder import LabFolder
 from lab.local_profile import LocalProfile
+from lab.network import AddressTakenError, check_free
 from lab.ports import free_port
 
 READY_SECONDS = 60.0
 HEALED_SECONDS = 600.0
 GRACE_SECONDS = 5.0
 # Where the monitor has its page unless told otherwise.
+MONITOR_IP = "127.0.0.1"
 USUAL_PORT = 9188
 # Of what cfy_manager says, one by one, about the twenty services that it installs.
 INSTALLER_CHATTER = "] - NOTICE - "
@@ -90,9 +91,11 @@ class Timeline:
 @contextmanager
 def monitor(profile: LocalProfile) -> Iterator[Program]:
     """Run the monitor on the demo's deployment."""
-    port = USUAL_PORT
-    if not is_free("127.0.0.1", port):
-        port = free_port(["127.0.0.1"])
+    try:
+        port = USUAL_PORT
+        check_free([MONITOR_IP], port)
+    except AddressTakenError:
+        port = free_port([MONITOR_IP])
     config = FOLDER / "monitor.yaml"
     cfy = str(Path(sys.executable).parent / "cfy")
     tier2 = {"kind": "local", "workdir": str(profile.folder / "state"), "cfy": cfy, "refresh_seconds": 3}

@@ -16,11 +16,11 @@ from lab.demo_stage import (
     FOLDER,
     INSTALL_TIMEOUT_SECONDS,
     DemoFailed,
-    free_subnet,
     perform,
     run_cfy,
     run_lab,
     say,
+    start_lab,
     step,
     take_down,
     write_environment,
@@ -93,7 +93,7 @@ def up() -> None:
         take_down()
     step(f"Starting {MACHINES} machines of the lab, on loopback addresses (simulated: see docs/lab.md)")
     FOLDER.mkdir(mode=0o700)
-    run_lab("up", "--machines", str(MACHINES), "--subnet", free_subnet(MACHINES))
+    start_lab(MACHINES)
     profile = LocalProfile.create(FOLDER)
 
     for name, inputs in write_inputs(profile).items():

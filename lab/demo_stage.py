@@ -9,7 +9,6 @@ import fcntl
 import queue
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -20,9 +19,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from lab.children import ChildFailed, end_remembered, remember, watch
-from lab.core import FIRST_HOST, LabConfig
+from lab.core import LabError
 from lab.local_profile import PROJECT, LocalProfile
 from lab.provision import remove_disk
+from lab.subnets import first_subnet
 
 FOLDER = PROJECT / ".demo"
 CFY_PID_FILE = FOLDER / "cfy.pid"
@@ -68,31 +68,18 @@ def only_one() -> Iterator[None]:
         yield
 
 
-def free_subnet(machines: int) -> str:
-    """Return the first three numbers of addresses that no other lab uses, such as ``127.77.1``.
+def start_lab(machines: int, *arguments: str) -> None:
+    """Run ``python -m lab up`` on addresses that no other lab uses.
 
     Raises:
-        DemoFailed: All are taken.
+        DemoFailed: All are taken, or it did not start.
     """
-    defaults = LabConfig()
-    start = defaults.subnet.rpartition(".")[0]
-    for number in range(1, 255):
-        subnet = f"{start}.{number}"
-        addresses = [f"{subnet}.{FIRST_HOST + machine}" for machine in range(machines)]
-        if all(is_free(ip, port) for ip in addresses for port in (defaults.ssh_port, defaults.rest_port)):
-            return subnet
-    raise DemoFailed(f"All addresses of {start}.* are taken by other labs.")
-
-
-def is_free(ip: str, port: int) -> bool:
-    """Tell whether nobody listens there."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((ip, port))
-        except OSError:
-            return False
-    return True
+    try:
+        subnet, lock = first_subnet(machines)
+    except LabError as error:
+        raise DemoFailed(f"There is no place for the lab: {error}. `make demo-down` ends one.") from None
+    with lock:  # until the lab itself is seen there
+        run_lab("up", "--machines", str(machines), "--subnet", subnet, *arguments)
 
 
 def run_lab(*arguments: str, timeout_seconds: float = LAB_TIMEOUT_SECONDS) -> None:

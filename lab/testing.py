@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import functools
-import os
-import random
 import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterator
@@ -25,6 +23,7 @@ from lab.manager.five import lifecycle
 from lab.materials import Materials
 from lab.settings import LabSettings
 from lab.status import MachineStatus
+from lab.subnets import any_subnet
 
 Result = TypeVar("Result")
 CALL_SECONDS = 60.0
@@ -77,7 +76,7 @@ class LabThread:
         try:
             if not self._chosen_subnet:
                 ports = (self._config.ssh_port, self._config.rest_port)
-                subnet, lock = free_subnet(ports, self._config.machines)
+                subnet, lock = any_subnet(ports, self._config.machines)
                 self._locks.append(lock)
                 self._config = replace(self._config, subnet=subnet)
             self.lab = self.run(self._start)
@@ -205,28 +204,6 @@ async def _end_tasks() -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def free_subnet(ports: tuple[int, ...], machines: int) -> tuple[str, socket.socket]:
-    """A subnet nobody uses, and the lock that reserves it until it is closed.
-
-    The lock is an abstract socket: held across processes, and gone with the process.
-    """
-    chooser = random.Random(os.urandom(8))
-    for _ in range(100):
-        subnet = f"127.{chooser.randint(2, 254)}.{chooser.randint(1, 254)}"
-        lock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        try:
-            lock.bind(f"\0lab-subnet-{subnet}")
-            for port in ports:
-                with socket.socket() as probe:
-                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                    probe.bind((f"{subnet}.11", port))
-        except OSError:
-            lock.close()
-            continue
-        return subnet, lock
-    raise RuntimeError(f"no free subnet of 127.0.0.0/8 for {machines} machines on ports {ports}")
 
 
 @pytest.fixture

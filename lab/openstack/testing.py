@@ -18,7 +18,8 @@ from lab.openstack.cloud import Cloud, CloudConfig
 from lab.openstack.models import Quota
 from lab.openstack.server import CloudServer
 from lab.settings import LabSettings
-from lab.testing import LabThread, free_subnet
+from lab.subnets import any_subnet
+from lab.testing import LabThread
 
 STAND_IN = {"cloudify-openstack-plugin": PROJECT / "lab" / "openstack" / "plugin" / "plugin.yaml"}
 MODES = ("private_ip", "floating_ip", "private_fixed_ip")
@@ -50,7 +51,7 @@ class CloudThread:
         self._thread.__enter__()
         try:
             config = self._thread.lab.config
-            public, self._lock = free_subnet((config.ssh_port, config.rest_port), 0)
+            public, self._lock = any_subnet((config.ssh_port, config.rest_port), 0)
             cloud = Cloud(self.lab, CloudConfig(config.subnet, public, quota=self._quota))
             self.server = CloudServer(cloud, f"{config.subnet}.{API_HOST}")
             self._thread.run(self.server.start)

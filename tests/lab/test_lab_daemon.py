@@ -22,12 +22,12 @@ from lab.control import LabControl, NotRunningError
 from lab.core import LabError
 from lab.folder import LabFolder
 from lab.rpm_file import read_rpm
-from lab.testing import free_subnet
+from lab.subnets import any_subnet
 
 
 @pytest.fixture
 def subnet() -> Iterator[str]:
-    chosen, lock = free_subnet((2222, 4443), 4)
+    chosen, lock = any_subnet((2222, 4443), 4)
     with lock:
         yield chosen
 
