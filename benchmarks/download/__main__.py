@@ -19,8 +19,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.download.server import SNAPSHOT, Server, running_server
+from benchmarks.download.server import SNAPSHOT, running_server
 from benchmarks.results import Row, add_options, finish
+from benchmarks.served import Served
 from cmom.services.snapshots.archive import check_archive, hash_file
 
 RATIO = 1.3
@@ -28,7 +29,7 @@ MEMORY_BYTES = 100_000_000
 _SECONDS = 1800
 
 
-def run_curl(server: Server, target: Path) -> dict[str, Any]:
+def run_curl(server: Served, target: Path) -> dict[str, Any]:
     """Download it with curl; return how long that took."""
     config = [
         f'url = "https://{server.ip}:{server.port}/api/v3.1/snapshots/{SNAPSHOT}/archive"',
@@ -50,7 +51,7 @@ def run_curl(server: Server, target: Path) -> dict[str, Any]:
     return {"seconds": ended - began, "sync_seconds": ended - synced, "processor_seconds": used}
 
 
-def run_ours(server: Server, target: Path) -> dict[str, Any]:
+def run_ours(server: Served, target: Path) -> dict[str, Any]:
     """Download it with our own code; return what that process says."""
     words = [sys.executable, "-W", "ignore", "-m", "benchmarks.download.ours"]
     words += [server.ip, str(server.port), server.ca_cert, str(target)]

@@ -20,8 +20,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.resources.manager import RunningManager, running_manager
+from benchmarks.resources.manager import running_manager
 from benchmarks.results import Row, add_options, finish
+from benchmarks.served import Served
 from cmom.models import Version
 from cmom.services.inputs import parse_resources
 from cmom.services.relay import Relay
@@ -87,7 +88,7 @@ def commands(lists: Mapping[str, Any]) -> list[list[str]]:
     return found
 
 
-def run_ours(manager: RunningManager, version: str, lists: Mapping[str, Any]) -> float:
+def run_ours(manager: Served, version: str, lists: Mapping[str, Any]) -> float:
     """Fill the manager; return the seconds it took."""
     relay = Relay(logging.getLogger("benchmark"))
     began = time.monotonic()
@@ -99,7 +100,7 @@ def run_ours(manager: RunningManager, version: str, lists: Mapping[str, Any]) ->
     return seconds
 
 
-def run_cfy(folder: Path, manager: RunningManager, lines: Sequence[Sequence[str]]) -> float:
+def run_cfy(folder: Path, manager: Served, lines: Sequence[Sequence[str]]) -> float:
     """Run `cfy` for each line, one after the other; return the seconds it took without `profiles use`."""
     environment = {
         **os.environ,

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.resources.manager import RunningManager, running_manager
+from benchmarks.resources.manager import running_manager
+from benchmarks.served import Served
 from lab.manager.samples import plugin_yaml
 
 SIZE_BYTES = 2 * 1000**3
@@ -47,7 +48,7 @@ sys.exit(0 if report.good else 1)
 
 
 @pytest.fixture
-def manager(tmp_path: Path) -> Iterator[RunningManager]:
+def manager(tmp_path: Path) -> Iterator[Served]:
     """A manager in a process of its own, as in the field; what it was sent is not kept."""
     with running_manager(tmp_path / "manager", VERSION, "127.0.8.3") as found:
         yield found
@@ -73,7 +74,7 @@ def make_large_wagon(folder: Path) -> Path:
 
 
 def test_two_gigabytes_go_through_less_than_a_hundred_megabytes_of_memory(
-    manager: RunningManager, tmp_path: Path
+    manager: Served, tmp_path: Path
 ) -> None:
     yaml = tmp_path / "plugin.yaml"
     yaml.write_text(plugin_yaml(NAME))
