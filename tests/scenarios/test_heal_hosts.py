@@ -156,18 +156,25 @@ def test_a_heal_and_another_execution_keep_out_of_each_others_way(
     assert_healed(tier2, members=2)
 
 
-def test_a_dead_machine_is_replaced_by_a_spare_or_else_by_one_that_was_repaired(tmp_path: Path) -> None:
-    with machines_for_healing(tmp_path / "lab", machines=3) as machines:
-        tier2 = installed(tmp_path, machines, rebuild_command="", num_of_instances=2)
-        leader, (replica,) = leader_and_replicas(tier2)
-        (spare,) = {machine.public_ip for machine in machines.machines} - {leader, replica}
+@pytest.mark.parametrize(("version", "members"), [("4.6.0", 2), ("7.0.5", 3)])
+def test_a_dead_machine_is_replaced_by_a_spare_or_else_by_one_that_was_repaired(
+    tmp_path: Path, version: str, members: int
+) -> None:
+    with machines_for_healing(tmp_path / "lab", machines=members + 1, version=version) as machines:
+        tier2 = installed(tmp_path, machines, rebuild_command="", num_of_instances=members)
+        leader, replicas = leader_and_replicas(tier2)
+        replica = replicas[-1]
+        stay = {leader, *replicas} - {replica}
+        (spare,) = {machine.public_ip for machine in machines.machines} - {leader, *replicas}
         target = instance_of(tier2, replica)
         machines.kill(machine_of(machines, replica))
 
         key = Path(tier2.inputs["ca_key"])
         key.rename(key.with_name("mislaid"))
         refused = heal(tier2, target)
-        assert_refused(refused, tier2, "cannot_install")
+        # Of generation 5 the databases are asked too, which takes what is derived from the key.
+        unknown = ("refused_by_cluster",) if members > 2 else ()
+        assert_refused(refused, tier2, *unknown, "cannot_install")
         assert f"there is no file {key}" in refused.stdout
         assert replica in leader_and_replicas(tier2)[1], "it is a member as before"
         key.with_name("mislaid").rename(key)
@@ -175,14 +182,12 @@ def test_a_dead_machine_is_replaced_by_a_spare_or_else_by_one_that_was_repaired(
         healed = heal(tier2, target)
 
         assert healed.returncode == 0, healed.stdout
-        assert_healed(tier2, members=2)
-        assert sorted([leader, spare]) == sorted(
-            [leader_and_replicas(tier2)[0], *leader_and_replicas(tier2)[1]]
-        )
+        assert_healed(tier2, members=members)
+        assert {leader_and_replicas(tier2)[0], *leader_and_replicas(tier2)[1]} == {*stay, spare}
         assert spare in last(tier2)["machine"]
         assert f"taken by the spare {spare}" in healed.stdout
         held = tier2.properties("infrastructure")["allocations"].values()
-        assert {entry["ip"] for entry in held} == {leader, spare}
+        assert {entry["ip"] for entry in held} == {*stay, spare}
 
         machines.kill(machine_of(machines, spare))
         assert_refused(heal(tier2, target), tier2, "no_machine")
@@ -192,9 +197,9 @@ def test_a_dead_machine_is_replaced_by_a_spare_or_else_by_one_that_was_repaired(
 
         assert healed.returncode == 0, healed.stdout
         assert "what was left of its manager is removed" in healed.stdout
-        assert_healed(tier2, members=2)
+        assert_healed(tier2, members=members)
         held = tier2.properties("infrastructure")["allocations"].values()
-        assert {entry["ip"] for entry in held} == {leader, replica}
+        assert {entry["ip"] for entry in held} == {*stay, replica}
 
 
 def test_a_heal_that_fails_is_tried_again_until_it_succeeds(tmp_path: Path, machines: LabThread) -> None:

@@ -19,6 +19,7 @@ from cmom.operations.connections import ssh_access
 from cmom.operations.glue import change_properties, operation
 from cmom.runtime import ManagerRecord
 from cmom.services import pool
+from cmom.services.generations import uninstall_any
 from cmom.services.healing.renewal import run_rebuild_command
 from cmom.services.inputs import parse_rebuild_command
 from cmom.services.manager_install import ManagerInstaller, Patience
@@ -142,7 +143,7 @@ def _clear(ctx: Any, host: Host) -> None:
     with SshClient(host.public_ip, ssh_access(properties), secrets=_secrets(ctx)) as ssh:
         installer = ManagerInstaller(host, ssh, ctx.logger, patience=patience)
         installer.reach(lambda host_key: _remember_host_key(ctx, host_key))
-        if installer.remove():
+        if uninstall_any(installer):
             ctx.logger.info("%s was not empty; what was left of its manager is removed.", host.public_ip)
 
 

@@ -163,7 +163,7 @@ class Installation:
             elif step is Step.FAIL:
                 raise self._failure(evidence.unit, starts)
             elif step is not Step.WATCH:
-                raise ActionRequired(_REFUSALS[step].format(machine=self._machine.name, unit=self._run.unit))
+                raise ActionRequired(self._refusal(step))
             self._watch()
 
     def ensure_removed(self, timeout_seconds: float = 1800.0) -> bool:
@@ -221,6 +221,10 @@ class Installation:
         state = follow(self._unit, self._watching.timeout_seconds, self._watching, INSTALLER_LOG)
         self._machine.log(f"cfy_manager install: {'gone' if state.gone else state}", logging.DEBUG)
 
+    def _refusal(self, step: Step) -> str:
+        removal = " ".join(("cfy_manager", "remove", *self._run.removal_options))
+        return _REFUSALS[step].format(machine=self._machine.name, unit=self._run.unit, removal=removal)
+
     def _failure(self, state: UnitState, starts: int, unit: TransientUnit | None = None) -> CommandFailed:
         unit = unit or self._unit
         lines = "\n".join(unit.last_lines(_LAST_LINES))
@@ -243,7 +247,7 @@ class Installation:
 _REFUSALS = {
     Step.REFUSE_FOREIGN: (
         "There is a Cloudify Manager on {machine} that was not installed from here. "
-        "Remove it there (cfy_manager remove -f), rebuild the machine, or use another one"
+        "Remove it there ({removal}), rebuild the machine, or use another one"
     ),
     Step.REFUSE_OTHER: (
         "The manager on {machine} was installed with another configuration than the one asked for now. "

@@ -85,8 +85,10 @@ def _check(
         machine.run(command("true", sudo=True))
         there = machine.installed_package(package.name)
         if there is not None and there != package:
+            force = " -f" if there.version.generation == 4 else ""
             raise ActionRequired(
                 f"{machine.name} has {describe(there)} installed, but {describe(package)} is wanted. All "
                 "members of a cluster have the same version: remove that manager first (sudo cfy_manager "
-                f"remove -f; sudo rpm -e {package.name}), or give install_rpm_path the RPM of that version."
+                f"remove{force}; sudo rpm -e {package.name}), or give install_rpm_path the RPM of that "
+                "version."
             )

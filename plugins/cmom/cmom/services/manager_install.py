@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cmom.clients.ssh import SshClient
-from cmom.models import Host, Package, Secret
+from cmom.models import INSTALL_PACKAGE, Host, Package, Secret, Version
 from cmom.services.extras import DEFAULT_SCRIPT_TIMEOUT_SECONDS, Extras, ScriptOutcome
 from cmom.services.installation import Installation, InstallerRun, Watching
 from cmom.services.machine import STATE_DIRECTORY, Machine
@@ -138,7 +138,12 @@ class ManagerInstaller:
             extras.ensure_file(source, destination)
         return extras.run_scripts(scripts)
 
-    def remove(self, runs: Sequence[InstallerRun] = (InstallerRun(),)) -> bool:
+    def installed_version(self) -> Version | None:
+        """Return the version of the managers whose package the machine has; None when it has none."""
+        package = self.machine.installed_package(INSTALL_PACKAGE)
+        return None if package is None else package.version
+
+    def remove(self, runs: Sequence[InstallerRun]) -> bool:
         """Take everything off the machine: the manager, its package, and our files.
 
         Files that the user asked for stay, and so do the manager's logs.

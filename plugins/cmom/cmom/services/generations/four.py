@@ -16,6 +16,7 @@ from cmom.services.cluster import ClusterService
 from cmom.services.cluster_times import ClusterTimes
 from cmom.services.connection import Connection
 from cmom.services.generations.interface import ClusterSpec, Site
+from cmom.services.installation import InstallerRun
 from cmom.services.leader import ClusterConnection
 from cmom.services.manager_config import (
     ManagerSettings,
@@ -67,7 +68,7 @@ class Generation4:
 
     def uninstall(self, installer: ManagerInstaller) -> bool:
         """Take the manager, its package and our files off a machine."""
-        return installer.remove()
+        return installer.remove((InstallerRun(),))
 
     def cluster(self, spec: ClusterSpec) -> Cluster4:
         """Return the cluster that some machines form, or are to form."""
