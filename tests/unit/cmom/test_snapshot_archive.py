@@ -218,6 +218,13 @@ def test_a_snapshot_without_a_manifest_is_verified_against_its_own_checksums(arc
         opened.verify()
 
 
+@pytest.mark.parametrize("sha256", ["00" * 32, "ff" * 32])
+def test_a_snapshot_whose_hash_is_another_one_is_damaged(archive: Path, sha256: str):
+    check_against(archive, manifest_of(archive))
+    with pytest.raises(DamagedArchive, match="SHA-256 differs"):
+        check_against(archive, manifest_of(archive, sha256=sha256))
+
+
 def test_a_snapshot_that_is_not_there_is_said_with_those_that_are(store: SnapshotStore, tmp_path: Path):
     store_snapshot(store, "other")
     with pytest.raises(ActionRequired, match=r"there is no snapshot .*; there are other"):
