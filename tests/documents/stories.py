@@ -101,6 +101,14 @@ ELSEWHERE = {
         "test_services_that_are_down_on_a_machine_that_lives_are_restarted_and_never_more",
         "restart_services",
     ),
+    **{
+        f"sudo cfy_manager {words} -c /etc/cloudify/cmom-{service}.yaml": (
+            "tests/lab/test_cluster5_changes.py",
+            "test_services_are_restarted_by_their_own_configuration_and_not_by_the_default_one",
+            f'"{words}", "-c", {service.upper()}',
+        )
+        for words, service in (("start", "database"), ("restart", "manager"))
+    },
 }
 _REPLACED = (
     "tests/lab/test_cluster5_changes.py",

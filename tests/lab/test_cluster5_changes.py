@@ -106,6 +106,20 @@ def test_the_database_that_leads_is_handed_over_before_it_is_removed(cluster: Cl
     cluster.good("m2", "dbs", "remove", "-a", cluster.ip("m1"), "-c", DATABASE)
 
 
+def test_services_are_restarted_by_their_own_configuration_and_not_by_the_default_one(
+    cluster: Cluster5,
+) -> None:
+    refused = cluster.cfy("m2", "restart")
+    assert refused.code != 0
+    assert "postgresql-14.service failed" in refused.text
+    assert words(cluster, "m1") == {"broker": "Degraded", "db": "OK", "manager": "Degraded"}
+
+    cluster.good("m2", "start", "-c", DATABASE)
+    cluster.good("m2", "start", "-c", QUEUE)
+    cluster.good("m2", "restart", "-c", MANAGER)
+    assert summary(cluster, "m2") == "OK"
+
+
 def test_without_a_majority_of_databases_nobody_answers_until_one_is_back(cluster: Cluster5) -> None:
     cluster.lab.kill("m1")
     cluster.lab.kill("m3")

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from cmom.services import activity
+from lab.manager.five.files import INTERNAL_CERT
 from lab.manager.installer import EXTERNAL_CERT
 from lab.testing import LabThread
 from tests.scenarios.healing import (
@@ -265,17 +266,23 @@ def test_a_heal_of_an_unknown_instance_names_those_there_are(tmp_path: Path, mac
     assert_refused(heal(tier2, manager), tier2, "single_member", "target_alive")
 
 
+@pytest.mark.parametrize(("version", "members"), [("4.6.0", 2), ("7.0.5", 3)])
 def test_services_that_are_down_on_a_machine_that_lives_are_restarted_and_never_more(
-    tmp_path: Path, machines: LabThread
+    tmp_path: Path, version: str, members: int
 ) -> None:
-    tier2 = installed(
-        tmp_path,
-        machines,
-        num_of_instances=2,
-        heal_steps=["restart_services", "rebuild"],
-        heal_wait_seconds=2.0,
-    )
-    _, (replica,) = leader_and_replicas(tier2)
+    with machines_for_healing(tmp_path / "lab", version=version) as machines:
+        tier2 = installed(
+            tmp_path,
+            machines,
+            num_of_instances=members,
+            heal_steps=["restart_services", "rebuild"],
+            heal_wait_seconds=2.0,
+        )
+        _services_that_are_down(tier2, machines, members)
+
+
+def _services_that_are_down(tier2: Tier2, machines: LabThread, members: int) -> None:
+    replica = leader_and_replicas(tier2)[1][-1]
     target, machine = instance_of(tier2, replica), machines.machine(machine_of(machines, replica))
     manager = machine.manager
     assert manager is not None
@@ -290,10 +297,11 @@ def test_services_that_are_down_on_a_machine_that_lives_are_restarted_and_never_
     assert recovered.returncode == 0, recovered.stdout
     assert last(tier2)["outcome"] == "recovered"
     assert machine.manager is manager
-    tier2.assert_whole(2)
+    tier2.assert_whole(members)
 
     machines.run(stop_services)
-    machine.path(EXTERNAL_CERT).unlink()  # its web server does not start without
+    for path in (EXTERNAL_CERT, INTERNAL_CERT):  # its web server does not start without
+        machine.path(path).unlink()
     failed = heal(tier2, target)
 
     assert failed.returncode != 0

@@ -17,6 +17,7 @@ from lab.manager.five.configuration import (
     Config,
 )
 from lab.manager.five.console import Console
+from lab.manager.five.errors import ProcessExecutionError
 from lab.manager.five.prepared import check_prepared
 from lab.manager.host import Machine, Settings
 
@@ -83,7 +84,7 @@ async def switch(
         components: Only these; without any, all of the configuration.
 
     Raises:
-        BootstrapError: They are not all installed.
+        BootstrapError: They are not all installed, or a database is not what the configuration says.
         OSError: REST cannot listen.
     """
     check_prepared(machine, config, command)
@@ -92,14 +93,30 @@ async def switch(
     )
     words = {"start": "Starting", "stop": "Stopping", "restart": "Restarting"}[command]
     console.say("MAIN", "NOTICE", f"{words} Cloudify Manager services...")
-    for service in MAIN_SERVICES:
-        if service in chosen and service in config.services:
-            await set_running(machine, service, on=False) if command != "start" else None
-            await set_running(machine, service, on=True) if command != "stop" else None
+    meant = [service for service in MAIN_SERVICES if service in chosen and service in config.services]
+    # As PostgresqlServer.start and stop: without `nodes` they mean a database that stands alone.
+    stranger = DATABASE in meant and not config.db_addresses and _is_clustered(machine)
+    if command != "start":
+        for service in meant:
+            if not (stranger and service == DATABASE):
+                await set_running(machine, service, on=False)
+    if command != "stop":
+        if stranger:
+            raise ProcessExecutionError.of(
+                ["systemctl", "start", "postgresql-14"],
+                "Job for postgresql-14.service failed because the control process exited with error code",
+            )
+        for service in meant:
+            await set_running(machine, service, on=True)
     if command != "restart":
         done = "started" if command == "start" else "stopped"
         console.say("MAIN", "NOTICE", f"Cloudify Manager services successfully {done}!")
     return 0
+
+
+def _is_clustered(machine: Machine) -> bool:
+    database = machine.backing.database
+    return database is not None and bool(database.nodes)
 
 
 async def set_running(machine: Machine, service: str, *, on: bool) -> None:

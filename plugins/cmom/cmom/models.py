@@ -156,6 +156,11 @@ class Member:
         return "leader" if self.leader else "replica"
 
     @property
+    def serves(self) -> bool:
+        """Whether the others see its manager at work; its database or its broker may also live alone."""
+        return self.online and self.checks.get("manager", True)
+
+    @property
     def healthy(self) -> bool:
         """Whether it is online and every check passes; that nothing is known of its checks is not passing."""
         return self.online and bool(self.checks) and all(self.checks.values())

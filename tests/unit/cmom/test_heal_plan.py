@@ -474,3 +474,42 @@ def test_what_might_have_been_tried_is_named() -> None:
     text = may_heal(situation(steps=(HealStep.RESTART_SERVICES,))).text
     assert f"(heal_steps: {HealStep.RESTART_SERVICES.value})" in text
     assert "(heal_steps: nothing)" in may_heal(situation(steps=())).text
+
+
+# Generation 5: its database and its broker are members of clusters of their own.
+MANAGER_DOWN = {"database": True, "broker": True, "manager": False}
+GENTLE = (HealStep.RESTART_SERVICES, HealStep.REBOOT)
+
+
+@pytest.mark.parametrize(
+    ("checks", "ssh_answers", "expected"),
+    [
+        (MANAGER_DOWN, True, []),
+        (dict.fromkeys(MANAGER_DOWN, True), True, [Reason.SEEN_BY_PEERS]),
+        # Its machine lives, and it is only we that cannot reach it.
+        (MANAGER_DOWN, False, [Reason.NO_STEP, Reason.SEEN_BY_PEERS]),
+    ],
+    ids=["only its manager is down", "the others see all of it", "we see nothing of it"],
+)
+def test_a_manager_that_is_down_is_restarted_beside_a_database_that_lives(
+    checks: dict[str, bool], ssh_answers: bool, expected: list[Reason]
+) -> None:
+    members = (*TWO_LIVE, member(3, checks=checks))
+    steps = (HealStep.RESTART_SERVICES,)
+    assert reasons(situation(members=members, ssh_answers=ssh_answers, steps=steps)) == expected
+
+
+@pytest.mark.parametrize(
+    ("steps", "target", "expected"),
+    [
+        (GENTLE, member(3, checks=MANAGER_DOWN), [Reason.NO_MAJORITY]),
+        (GENTLE[:1], member(3, checks=MANAGER_DOWN), []),
+        (GENTLE, DEAD, []),
+    ],
+    ids=["its database is lost", "its database goes on", "nothing is lost"],
+)
+def test_a_reboot_that_would_cost_the_majority_is_refused(
+    steps: tuple[HealStep, ...], target: Member, expected: list[Reason]
+) -> None:
+    members = (member(1), member(2, online=False), target)
+    assert reasons(situation(members=members, ssh_answers=True, steps=steps)) == expected

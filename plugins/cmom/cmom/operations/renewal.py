@@ -14,14 +14,15 @@ from cmom import runtime
 from cmom.clients.probes import ssh_greeting
 from cmom.clients.ssh import SshClient
 from cmom.errors import ActionRequired, CmomError
-from cmom.models import Host
+from cmom.models import Host, Version
 from cmom.operations.connections import ssh_access
 from cmom.operations.glue import change_properties, operation
 from cmom.runtime import ManagerRecord
 from cmom.services import pool
-from cmom.services.generations import uninstall_any
+from cmom.services.generations import generation_of, uninstall_any
 from cmom.services.healing.renewal import run_rebuild_command
 from cmom.services.inputs import parse_rebuild_command
+from cmom.services.machine import Machine
 from cmom.services.manager_install import ManagerInstaller, Patience
 from cmom.services.remedies import reboot_machine, restart_services
 
@@ -102,15 +103,15 @@ def replace(ctx: Any, dead: Mapping[str, str], ssh_port: int, **_: Any) -> None:
 @operation
 def restart(ctx: Any, **_: Any) -> None:
     """Restart the manager's services on a machine that still lets us log in."""
-    with _attempt(ctx, "restarting its services"), _connected(ctx) as (host, ssh):
-        restart_services(host, ssh, ctx.logger)
+    with _attempt(ctx, "restarting its services"), _connected(ctx) as (machine, version):
+        restart_services(machine, generation_of(version))
 
 
 @operation
 def reboot(ctx: Any, **_: Any) -> None:
     """Reboot a machine that still lets us log in."""
-    with _attempt(ctx, "rebooting it"), _connected(ctx) as (host, ssh):
-        reboot_machine(host, ssh, ctx.logger)
+    with _attempt(ctx, "rebooting it"), _connected(ctx) as (machine, _version):
+        reboot_machine(machine)
 
 
 @contextmanager
@@ -123,14 +124,14 @@ def _attempt(ctx: Any, what: str) -> Iterator[None]:
 
 
 @contextmanager
-def _connected(ctx: Any) -> Iterator[tuple[Host, SshClient]]:
+def _connected(ctx: Any) -> Iterator[tuple[Machine, Version]]:
     record = ManagerRecord.load(ctx.instance.runtime_properties)
     if record is None:
         raise ActionRequired(f"{ctx.instance.id} is not installed.")
     access = ssh_access(ctx.node.properties)
     secrets = _secrets(ctx)
     with SshClient(record.host.public_ip, access, host_key=record.ssh_host_key, secrets=secrets) as ssh:
-        yield record.host, ssh
+        yield Machine(record.host, ssh, ctx.logger), Version.parse(record.manager_version)
 
 
 def _clear(ctx: Any, host: Host) -> None:

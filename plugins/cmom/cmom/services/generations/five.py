@@ -30,6 +30,7 @@ from cmom.services.generation5.managers import Managers
 from cmom.services.generation5.member import MemberMachine
 from cmom.services.generation5.status import summarise
 from cmom.services.generations.interface import ClusterSpec, Site
+from cmom.services.machine import Machine
 from cmom.services.manager_install import ManagerInstaller
 from cmom.services.status import DEFAULT_WAIT_SECONDS, ClusterStatus, Previous
 from cmom.services.validation.fields import Fields
@@ -68,6 +69,20 @@ class Generation5:
         """Take the services, the package and our files off a machine."""
         alone = layout_of(1, external_database=False, external_brokers=False).single_run
         return installer.remove((*(service.run for service in _LAST_TO_FIRST), alone))
+
+    def restarting(self, machine: Machine) -> Sequence[Sequence[str]]:
+        """Return a command for each service that was installed by a run of its own.
+
+        Without its configuration the installer takes a member's database for one that stands alone, and
+        starts that beside it (`PostgresqlServer.start`). A database or a broker that runs is not stopped: a
+        majority of the others may need it.
+        """
+        paths = {service: service.run.config_path for service in Service}
+        there = machine.find_files(*paths.values())
+        found = [(service, path) for service, path in paths.items() if path in there]
+        return [
+            ("restart" if service is Service.MANAGER else "start", "-c", path) for service, path in found
+        ] or [("restart",)]
 
     def cluster(self, spec: ClusterSpec) -> Cluster5:
         """Return the cluster that some machines form, or are to form."""

@@ -18,6 +18,7 @@ from cmom.services.connection import Connection
 from cmom.services.generations.interface import ClusterSpec, Site
 from cmom.services.installation import InstallerRun
 from cmom.services.leader import ClusterConnection
+from cmom.services.machine import Machine
 from cmom.services.manager_config import (
     ManagerSettings,
     check_additional_config,
@@ -69,6 +70,10 @@ class Generation4:
     def uninstall(self, installer: ManagerInstaller) -> bool:
         """Take the manager, its package and our files off a machine."""
         return installer.remove((InstallerRun(),))
+
+    def restarting(self, machine: Machine) -> Sequence[Sequence[str]]:
+        """Return the one command for all of them."""
+        return (("restart",),)
 
     def cluster(self, spec: ClusterSpec) -> Cluster4:
         """Return the cluster that some machines form, or are to form."""

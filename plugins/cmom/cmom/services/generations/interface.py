@@ -17,6 +17,7 @@ from cmom.models import Host, ManagerAccess, Member, Version
 from cmom.services.certificates import Authority
 from cmom.services.cluster_times import ClusterTimes
 from cmom.services.connection import Connection
+from cmom.services.machine import Machine
 from cmom.services.manager_install import ManagerInstaller
 from cmom.services.status import DEFAULT_WAIT_SECONDS, ClusterStatus, Previous
 from cmom.services.validation.fields import Fields
@@ -157,6 +158,9 @@ class Generation(Protocol):
 
     def uninstall(self, installer: ManagerInstaller) -> bool:
         """Take everything off a machine; it takes no more than SSH."""
+
+    def restarting(self, machine: Machine) -> Sequence[Sequence[str]]:
+        """Return what to give ``cfy_manager``, one after the other, to restart a member's services."""
 
     def cluster(self, spec: ClusterSpec) -> Cluster:
         """Return the cluster that some machines form, or are to form."""

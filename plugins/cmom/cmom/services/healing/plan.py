@@ -188,7 +188,9 @@ def _of_cluster(situation: Situation, steps: tuple[HealStep, ...]) -> Iterable[F
     if situation.members is None:
         yield Finding(Reason.NO_LEADER, f"{NO_LEADER_MESSAGE} {situation.silence}".strip())
         return
-    if not situation.removed and HealStep.REBUILD in steps:
+    # A reboot takes what still runs on the machine, such as its database.
+    taking = {HealStep.REBUILD, HealStep.REBOOT} if situation.target_online else {HealStep.REBUILD}
+    if not situation.removed and taking & set(steps):
         yield from _of_majority(situation, situation.members)
 
 
@@ -237,7 +239,7 @@ def _of_listing(situation: Situation) -> Iterable[Finding]:
             Reason.TARGET_LEADS,
             f"{name} is still listed as the leader: the other members have not elected another one yet.",
         )
-    elif target.online:
+    elif target.serves or (target.online and not situation.alive):
         yield Finding(
             Reason.SEEN_BY_PEERS,
             f"The other members see {name} online: only we cannot reach it. (One that died a moment ago is "

@@ -122,6 +122,11 @@ class Situation:
         return next((one for one in self.members or () if one.host_ip == self.target_ip), None)
 
     @property
+    def target_online(self) -> bool:
+        """Whether the other members see anything of it."""
+        return self.target is not None and self.target.online
+
+    @property
     def alive(self) -> bool:
         """Whether its machine shows any sign of life to us."""
         return self.ssh_answers or self.rest_answers
