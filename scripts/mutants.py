@@ -26,12 +26,12 @@ SNAPSHOTS = (
     "tests/unit/attacks/test_files.py",
 )
 INPUTS = (
+    "tests/unit/cmom/test_named_files.py",
+    "tests/unit/cmom/test_named_archives.py",
     "tests/unit/cmom/test_inputs.py",
     "tests/unit/cmom/test_resources_inputs.py",
     "tests/unit/cmom/test_snapshot_inputs.py",
     "tests/unit/cmom/test_heal_inputs.py",
-    "tests/unit/cmom/test_named_files.py",
-    "tests/unit/cmom/test_named_archives.py",
     "tests/unit/attacks/test_files.py",
 )
 TESTS = {
