@@ -112,9 +112,9 @@ def test_a_manifest_that_was_written_once_is_understood_for_ever():
     ("name", "value"),
     [
         *(("format", value) for value in (0, 2, "1", None)),
-        *(("bytes", value) for value in (-1, 2**62, True, 1.5, "1", None)),
+        *(("bytes", value) for value in (-1, 2**62, 2**80, True, 1.5, "1", None)),
         *(("sha256", value) for value in ("", "ab" * 31, "ab" * 33, "xy" * 32, "ab" * 32 + "a", None)),
-        *(("sequence", value) for value in (-1, 2**62, "many", float("inf"))),
+        *(("sequence", value) for value in (-1, 2**62, 2**80, "many", float("inf"))),
         *(("created_at", value) for value in ("", "2026-03-04", "2026-13-04T05:06:07Z", 5, None)),
         ("contents", ["secrets"]),
         ("contents", {"secrets": "four"}),
