@@ -72,16 +72,20 @@ def collect(channel: paramiko.Channel, unsafe_characters: int) -> tuple[str, str
     out, err = (Tail(OUTPUT_LIMIT_BYTES, unsafe_characters) for _ in range(2))
     poller = select.poll()
     poller.register(channel.fileno(), select.POLLIN)
-    while True:
-        ended = channel.eof_received or channel.closed
+
+    def take() -> None:
         while channel.recv_ready():
             out.add(channel.recv(65536))
         while channel.recv_stderr_ready():
             err.add(channel.recv_stderr(65536))
-        if ended:
+
+    while not (channel.eof_received or channel.closed):
+        # Before the silence, not after it: what comes just then, with the end of the command, would be lost.
+        ended = channel.exit_status_ready()
+        take()
+        if not poller.poll(_QUIET_SECONDS * 1000) and ended:
             break
-        if not poller.poll(_QUIET_SECONDS * 1000) and channel.exit_status_ready():
-            break
+    take()
     return out.text(), err.text()
 
 
