@@ -46,9 +46,9 @@ def served_by(module: str, *arguments: str) -> Iterator[Served]:
             process.stdin.close()
 
 
-def describe(manager: StandaloneManager, ip: str) -> Served:
+def describe(manager: StandaloneManager) -> Served:
     """Say how a manager is reached."""
-    return Served(ip, manager.port, manager.password, str(manager.ca_cert))
+    return Served(manager.ip, manager.port, manager.password, str(manager.ca_cert))
 
 
 def serve(served: Served) -> None:

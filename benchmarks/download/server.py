@@ -1,6 +1,8 @@
 """A manager of the lab with one large snapshot.
 
-python -m benchmarks.download.server FOLDER IP BYTES
+    python -m benchmarks.download.server FOLDER IP BYTES
+
+says how it is reached, and serves until its standard input is closed.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ def main() -> None:
     folder, ip, size_bytes = sys.argv[1:]
     settings = Settings(snapshot_padding_bytes=int(size_bytes))
     with StandaloneManager(Path(folder), ip=ip, settings=settings) as manager:
-        served = describe(manager, ip)
+        served = describe(manager)
         with connect_alone(ip, served.access, VERSION) as tier1:
             times = CreationTimes(poll_seconds=1.0)
             creator = SnapshotCreator(tier1, logging.getLogger("benchmark"), SystemClock(), times)

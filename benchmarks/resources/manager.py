@@ -1,6 +1,8 @@
 """A manager of the lab that is empty.
 
-python -m benchmarks.resources.manager FOLDER VERSION IP
+    python -m benchmarks.resources.manager FOLDER VERSION IP
+
+says how it is reached, and serves until its standard input is closed.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ def main() -> None:
     """Serve."""
     folder, version, ip = sys.argv[1:]
     with StandaloneManager(Path(folder), version=version, ip=ip) as manager:
-        serve(describe(manager, ip))
+        serve(describe(manager))
 
 
 if __name__ == "__main__":

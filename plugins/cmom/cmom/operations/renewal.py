@@ -17,6 +17,7 @@ from cmom.errors import ActionRequired, CmomError
 from cmom.models import Host, Version
 from cmom.operations.connections import ssh_access
 from cmom.operations.glue import change_properties, operation
+from cmom.operations.sites import secrets_of
 from cmom.runtime import ManagerRecord
 from cmom.services import pool
 from cmom.services.generations import generation_of, uninstall_any
@@ -52,7 +53,7 @@ def rebuild(
         ctx.logger,
         lock_path=Path(ctx.plugin.workdir) / f"rebuild-{ctx.instance.id}.lock",
         timeout_seconds=float(rebuild_timeout_seconds),
-        secrets=_secrets(ctx),
+        secrets=secrets_of(ctx.node.properties),
     )
     _clear(ctx, machine)
 
@@ -128,8 +129,7 @@ def _connected(ctx: Any) -> Iterator[tuple[Machine, Version]]:
     record = ManagerRecord.load(ctx.instance.runtime_properties)
     if record is None:
         raise ActionRequired(f"{ctx.instance.id} is not installed.")
-    access = ssh_access(ctx.node.properties)
-    secrets = _secrets(ctx)
+    access, secrets = ssh_access(ctx.node.properties), secrets_of(ctx.node.properties)
     with SshClient(record.host.public_ip, access, host_key=record.ssh_host_key, secrets=secrets) as ssh:
         yield Machine(record.host, ssh, ctx.logger), Version.parse(record.manager_version)
 
@@ -141,7 +141,7 @@ def _clear(ctx: Any, host: Host) -> None:
         # A machine that is just being made may answer before it knows its keys.
         key_grace_seconds=float(properties["ssh_timeout_seconds"]),
     )
-    with SshClient(host.public_ip, ssh_access(properties), secrets=_secrets(ctx)) as ssh:
+    with SshClient(host.public_ip, ssh_access(properties), secrets=secrets_of(properties)) as ssh:
         installer = ManagerInstaller(host, ssh, ctx.logger, patience=patience)
         installer.reach(lambda host_key: _remember_host_key(ctx, host_key))
         if uninstall_any(installer):
@@ -151,10 +151,3 @@ def _clear(ctx: Any, host: Host) -> None:
 def _remember_host_key(ctx: Any, host_key: str) -> None:
     change_properties(ctx.instance, lambda properties: properties.update({runtime.SSH_HOST_KEY: host_key}))
     ctx.logger.info("The host key of %s is recorded anew.", ctx.instance.id)
-
-
-def _secrets(ctx: Any) -> list[str]:
-    properties = ctx.node.properties
-    ldap_password = (properties["ldap_config"] or {}).get("password")
-    given = (properties["manager_admin_password"], properties["ca_key_password"], ldap_password)
-    return [secret for secret in given if secret]

@@ -239,7 +239,7 @@ def _of_listing(situation: Situation) -> Iterable[Finding]:
             Reason.TARGET_LEADS,
             f"{name} is still listed as the leader: the other members have not elected another one yet.",
         )
-    elif target.serves or (target.online and not situation.alive):
+    elif target.online and (target.serves or not situation.alive):
         yield Finding(
             Reason.SEEN_BY_PEERS,
             f"The other members see {name} online: only we cannot reach it. (One that died a moment ago is "
